@@ -1,0 +1,71 @@
+# Everything runs in .venv, which make builds once from pyproject.toml.
+#   PYTHON=/path/to/python3.12   the Python that .venv is made with
+#   ARGS='-k mixture -x'         passed on to pytest, or to JupyterLab
+
+PYTHONS = python3.13 python3.12 python3.11 python3 python
+IN_VENV = .venv/bin/python
+READY   = .venv/.ready
+
+# Figures belong into the notebooks, whatever backend the shell prefers.
+unexport MPLBACKEND
+
+# The stamp holds the folder it was made for. A .venv that was interrupted, that came along
+# with a moved folder or that has lost its Python is made anew.
+STALE := $(shell test -x $(IN_VENV) && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" || echo stale)
+
+.PHONY: help setup lab test notebooks samples lint clean $(STALE)
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY)  ## make .venv with everything in it
+
+lab: setup  ## open JupyterLab on the first notebook
+	$(IN_VENV) -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(ARGS)
+
+test: setup  ## run every test: the package's, then every cell of every notebook
+	$(IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)
+
+notebooks: setup  ## run all notebooks again and store their outputs
+	$(IN_VENV) notebooks/execute.py
+
+samples: setup  ## make data_samples/ again
+	$(IN_VENV) data_samples/make_samples.py
+
+lint: setup  ## check the style of code and notebooks
+	$(IN_VENV) -m ruff check .
+
+clean:  ## remove .venv and what tools left behind
+	rm -rf .venv build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml $(STALE)
+	@rm -f $(READY); \
+	if [ -n "$(STALE)" ]; then \
+	    picked= bare= other=; \
+	    for python in $(if $(PYTHON),"$(PYTHON)",$(PYTHONS)); do \
+	        version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
+	        case $$version in \
+	        3.11 | 3.12 | 3.13) \
+	            "$$python" -c 'import ensurepip, venv' 2>/dev/null && picked=$$python && break; \
+	            bare=$$version ;; \
+	        ?*) other="$$python is Python $$version" ;; \
+	        esac; \
+	    done; \
+	    if [ -z "$$picked" ]; then \
+	        if [ -n "$$bare" ]; then \
+	            echo "Python $$bare lacks the venv module: install it" \
+	                "(Debian, Ubuntu: apt install python$$bare-venv) and run make again."; \
+	        else \
+	            echo "Python 3.11, 3.12 or 3.13 is needed, but" \
+	                "$${other:-$(if $(PYTHON),$(PYTHON) is not Python,none was found)}:" \
+	                "install one from python.org, or name one with PYTHON=/path/to/python3.12."; \
+	        fi >&2; \
+	        exit 1; \
+	    fi; \
+	    "$$picked" -m venv --clear .venv || exit 1; \
+	fi; \
+	echo "Installing into .venv; the first time takes some minutes."; \
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable '.[test]' || { \
+	    echo "The installation did not finish; run make again to repeat it." >&2; exit 1; }; \
+	pwd -P > $(READY)

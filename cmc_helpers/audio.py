@@ -1,0 +1,244 @@
+"""Recordings ↔ waveforms: mono, at one sample rate, and every bad file named in one sentence.
+
+The decoder, libsndfile, quietly returns what is left of a file that was cut short. So before it
+is asked, the length that a file's own header promises is compared with what is there.
+"""
+
+import mmap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from cmc_helpers.files import FileError, readable_file, replacing
+
+SILENCE = 10 ** (-90 / 20)  # just above the smallest step of 16 bits
+CANCELLED = 10 ** (-30 / 20)  # peak of the channels' mean, relative to the first channel
+SAMPLE_RATES = range(1_000, 768_001)  # in Hz; any other comes from a damaged header
+BLOCK = 2**16  # numbers read or written at once: memory follows the sound, not the header
+ENDLESS = 2**62  # frames; libsndfile says more than this when it does not know
+
+# Formats made of chunks: where the first one starts, how many bytes its name and its size take,
+# the byte order, and the multiple to which chunks are padded.
+CHUNKS = {
+    b"RIFF": (12, 4, 4, "little", 2),  # WAV
+    b"RIFX": (12, 4, 4, "big", 2),
+    b"RF64": (12, 4, 4, "little", 2),  # WAV above 4 GiB
+    b"FORM": (12, 4, 4, "big", 2),  # AIFF
+    b"caff": (8, 4, 8, "big", 1),
+    b"riff": (40, 16, 8, "little", 8),  # W64
+}
+
+# Bit rates of MP3 frames by their index in the header: in MPEG 2 and 2.5, and in MPEG 1.
+KILOBITS = (
+    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
+    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
+)
+
+AGAIN = "copy or download it again"
+CONVERT = f"{AGAIN}, or convert it to WAV or FLAC, for example with ffmpeg -i x.m4a x.wav"
+
+
+class AudioError(FileError):
+    """A sound file that cannot be read or written faithfully."""
+
+
+def read_audio(path, sample_rate=8000, min_samples=256):
+    """Return the waveform of a sound file: (samples,) float64, mono, in about [−1, 1].
+
+    Reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, AU, CAF and W64 with any number of channels,
+    takes their mean, and resamples it to `sample_rate` in Hz. Float files may exceed ±1 and stay
+    as they are. When the channels cancel each other, the first is taken, with a UserWarning.
+
+    Raises AudioError for a file that is missing, of another kind, damaged, cut short, silent, NaN
+    or infinite, or shorter than `min_samples`: one window of the paper's section 2.4.1.
+    Notebook: 07, section 1.
+    """
+    path = readable_file(path, AudioError)
+    _require_whole(path)
+    try:
+        blocks = list(_decode(path, sample_rate))
+    except (soundfile.SoundFileError, TypeError) as problem:  # TypeError: named x.raw
+        reason = str(getattr(problem, "error_string", problem)).rstrip(".")
+        raise AudioError(f"{path} cannot be decoded ({reason}): {CONVERT}") from problem
+    mean, first = np.concatenate(blocks).T
+    if mean.size == 0:
+        raise AudioError(f"{path} holds no samples: record or export it again")
+    if mean.size < min_samples:
+        raise AudioError(
+            f"{path} lasts {1000 * mean.size / sample_rate:.1f} ms, less than one window of "
+            f"{1000 * min_samples / sample_rate:.1f} ms: give a longer recording"
+        )
+    if max(_peak(mean), _peak(first)) < SILENCE:
+        raise AudioError(f"{path} is silent (below -90 dBFS at {sample_rate} Hz): record it again")
+    if _peak(mean) < CANCELLED * _peak(first):
+        warnings.warn(
+            f"{path} has channels that cancel each other, so only the first is used: "
+            "flip the sign of one of them to use all",
+            stacklevel=2,
+        )
+        return first.copy()
+    return mean.copy()
+
+
+def write_audio(path, waveform, sample_rate=8000):
+    """Write a waveform of (samples,) in [−1, 1] as 16-bit WAV or FLAC, or as Ogg Vorbis.
+
+    The suffix of `path` decides. What exceeds ±1 is scaled down, with a UserWarning. The same
+    waveform gives the same bytes, but for Ogg, which numbers its streams at random.
+
+    Raises AudioError for another suffix, for a waveform that is empty, not one-dimensional, NaN
+    or infinite, and when the file cannot be written; an older file then stays as it was.
+    """
+    path = Path(path)
+    subtype = {".wav": "PCM_16", ".flac": "PCM_16", ".ogg": "VORBIS"}.get(path.suffix.lower())
+    if subtype is None:
+        raise AudioError(f"{path} cannot be written: choose a name in .wav, .flac or .ogg")
+    if not 1_000 <= sample_rate <= 192_000:  # beyond, libsndfile's Ogg encoder crashes
+        raise AudioError(f"{path} cannot be written at {sample_rate} Hz: choose 1000 to 192000 Hz")
+    waveform = np.asarray(waveform, dtype=float)
+    if waveform.ndim != 1 or waveform.size == 0 or not np.isfinite(waveform).all():
+        raise AudioError(
+            f"{path} is not written: the waveform must be finite numbers of shape (samples,), "
+            f"this one has shape {waveform.shape} and {(~np.isfinite(waveform)).sum()} NaN or Inf"
+        )
+    if (peak := _peak(waveform)) > 1:
+        warnings.warn(f"{path} is scaled down from a peak of {peak:.3g} to 1", stacklevel=2)
+        waveform = waveform / peak
+    with replacing(path, AudioError) as temporary:
+        try:
+            with soundfile.SoundFile(temporary, "w", sample_rate, 1, subtype) as recording:
+                for start in range(0, waveform.size, BLOCK):  # libsndfile crashes on a long Ogg
+                    recording.write(waveform[start : start + BLOCK])
+        except soundfile.SoundFileError as problem:
+            raise AudioError(
+                f"{path} cannot be written: make room or choose another folder ({problem})"
+            ) from problem
+
+
+class _Recording(soundfile.SoundFile):
+    """A sound file that is read once, from front to back.
+
+    soundfile seeks after each block of a file that can seek, which garbles an MP3 of variable bit
+    rate and fails in a FLAC that came through a pipe.
+    """
+
+    def seekable(self):
+        return False
+
+
+def _decode(path, sample_rate):
+    """Yield blocks of (n, 2) at `sample_rate`: the mean of all channels, and the first."""
+    with _Recording(path) as recording:
+        if recording.samplerate not in SAMPLE_RATES:
+            raise AudioError(f"{path} claims {recording.samplerate} samples per second: {AGAIN}")
+        resampler = soxr.ResampleStream(recording.samplerate, sample_rate, 2, "float64", "HQ")
+        # libsndfile guesses the length of an MP3, and does not know that of a FLAC from a pipe.
+        guessed = recording.subtype.startswith("MPEG") or recording.frames > ENDLESS
+        left = ENDLESS if guessed else recording.frames
+        frames = max(1, BLOCK // recording.channels)
+        while left and len(block := recording.read(min(frames, left), always_2d=True)):
+            left -= len(block)
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean = block.mean(axis=1)
+            if not np.isfinite(mean).all():
+                raise AudioError(f"{path} holds NaN or infinite samples: export it again")
+            yield resampler.resample_chunk(np.column_stack([mean, block[:, 0]]))
+        if left and not guessed:
+            raise AudioError(f"{path} is cut short: {AGAIN}")
+        yield resampler.resample_chunk(np.empty((0, 2)), last=True)
+
+
+def _peak(waveform):
+    return np.abs(waveform).max()
+
+
+def _require_whole(path):
+    """Raise AudioError for a file of another kind, or one that ends before its header says."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] in CHUNKS:
+            whole = _chunks_are_whole(data)
+        elif data[:4] == b".snd":
+            start, size = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
+            whole = _is_placeholder(size) or start + size <= len(data)
+        elif data[:4] == b"OggS":
+            whole = _ogg_is_whole(data)
+        elif data[:3] == b"ID3" or _mp3_frame_length(data[:4]):
+            whole = _mp3_is_whole(data)
+        elif data[:4] == b"fLaC":
+            whole = True  # as far as can be told before it is decoded
+        else:
+            raise AudioError(f"{path} is not WAV, FLAC, Ogg, MP3, AIFF, AU, CAF or W64: {CONVERT}")
+    if not whole:
+        raise AudioError(f"{path} is cut short: {AGAIN}")
+
+
+def _chunks_are_whole(data):
+    """Tell whether the chunk of samples ends inside the file; what follows it may be damaged."""
+    kind = data[:4]
+    position, name_bytes, size_bytes, order, padding = CHUNKS[kind]
+    size_in_ds64 = 0
+    while position < len(data):
+        name = data[position : position + 4]
+        start = position + name_bytes + size_bytes
+        size = int.from_bytes(data[position + name_bytes : start], order)
+        if kind == b"riff":
+            size = max(0, size - name_bytes - size_bytes)  # W64 counts the chunk's head as well
+        if name == b"ds64":
+            size_in_ds64 = int.from_bytes(data[start + 8 : start + 16], order)
+        if name in (b"data", b"SSND"):
+            if kind == b"RF64" and size == 2**32 - 1:
+                size = size_in_ds64
+            return _is_placeholder(size) or start + size <= len(data)
+        position = start + size + -size % padding
+    return position < len(data) + padding  # no samples: libsndfile will say so
+
+
+def _is_placeholder(size):
+    """Tell whether this size was left by a program that wrote to a pipe and could not come back.
+
+    It is 0, or nearly 2³¹, 2³², 2⁶³ or 2⁶⁴, and the sound goes on to the end of the file.
+    """
+    return size == 0 or any(2**bits - 2**24 <= size <= 2**bits for bits in (31, 32, 63, 64))
+
+
+def _ogg_is_whole(data):
+    """Tell whether the last page is complete and marked as the end of the stream (RFC 3533)."""
+    page = data.rfind(b"OggS")
+    head = data[page : page + 27]
+    if len(head) < 27 or not head[5] & 4:
+        return False
+    segments = data[page + 27 : page + 27 + head[26]]
+    return len(segments) == head[26] and page + 27 + head[26] + sum(segments) <= len(data)
+
+
+def _mp3_is_whole(data):
+    """Tell whether the last frame is complete, and none is missing that a Xing header counts."""
+    position = 0
+    while data[position : position + 3] == b"ID3":  # its size is written in 7 bits of each byte
+        size = data[position + 6 : position + 10]
+        position += 10 + sum(byte << 7 * power for power, byte in enumerate(reversed(size)))
+    xing = max(data.find(mark, position, position + 64) for mark in (b"Xing", b"Info"))
+    counts_frames = xing >= 0 and int.from_bytes(data[xing + 4 : xing + 8], "big") & 1
+    expected = int.from_bytes(data[xing + 8 : xing + 12], "big") if counts_frames else 0
+    frames = 0
+    while length := _mp3_frame_length(data[position : position + 4]):
+        position += length
+        frames += 1
+    tail = data[position : position + 4]
+    if tail:  # tags, what only the decoder can judge, or the first bytes of one more frame
+        return len(tail) == 4 or tail[0] != 0xFF
+    return position == len(data) and frames >= max(1, expected)
+
+
+def _mp3_frame_length(header):
+    """Return the bytes of the MPEG layer III frame that these 4 bytes begin; 0 if they do not."""
+    bits = int.from_bytes(header.ljust(4, b"\0"), "big")
+    version, layer = bits >> 19 & 3, bits >> 17 & 3
+    rate, kilobits = bits >> 10 & 3, KILOBITS[version == 3][bits >> 12 & 15]
+    if bits >> 21 != 2**11 - 1 or version == 1 or layer != 1 or rate == 3 or not kilobits:
+        return 0
+    hertz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]  # MPEG 1, 2 and 2.5
+    return (144 if version == 3 else 72) * 1000 * kilobits // hertz + (bits >> 9 & 1)

@@ -1,0 +1,223 @@
+"""Waveform ↔ 100 psychoacoustically reduced spectrogram features per 8 ms (paper, section 2.4.1).
+
+The path is: A-weighting → short-time Fourier transform → magnitude → octave-wise averages →
+compression. Everything up to here is fixed by a `FeatureConfig`; what depends on a corpus (its
+maximum, its covariance) is a `Normaliser`, fitted once and kept inside the run.
+
+Notebook: 07.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+
+import numpy as np
+
+# 32 bins of width 1, 32 groups of 2, 32 groups of 4, and the last 32 bins in 4 groups of 8.
+GROUP_WIDTHS = np.repeat([1, 2, 4, 8], [32, 32, 32, 4])
+
+_PRESETS = {
+    "paper": dict(compression=1.0, normalisation="maximum"),
+    "original-2017": dict(weighting_power=2, compression=1.0, normalisation="maximum"),
+    "default": dict(compression=0.5, normalisation="whitened innovations"),
+}
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """Everything that turns a waveform into features and back, except corpus statistics.
+
+    The times are the paper's: windows of 32 ms with 75 % overlap at 8 kHz, 125 frames per second.
+    `FeatureConfig.preset` gives the three settings in use:
+
+    - ``paper``: amplitudes under the A-curve, to be divided by the corpus maximum;
+    - ``original-2017``: the same under the squared A-curve, as the 2017 code computed it (it
+      applied the curve's power response to amplitudes: −38.3 dB at 100 Hz instead of −19.1);
+    - ``default``: the square root of the amplitudes, to be whitened by the covariance of their
+      frame-to-frame innovations. `benchmarks/representations.py` measures what this buys.
+    """
+
+    name: str = "default"
+    sample_rate: int = field(default=8000, init=False)  # Hz
+    window: int = field(default=256, init=False)  # samples: 32 ms
+    hop: int = field(default=64, init=False)  # samples: 8 ms
+    fft: int = field(default=512, init=False)  # points: the window is zero-padded
+    weighting_power: int = 1  # 1: the A-curve; 2: the A-curve squared
+    compression: float = 0.5  # features are amplitudes to this power
+    normalisation: str = "whitened innovations"  # or "maximum"
+
+    @classmethod
+    def preset(cls, name):
+        """The settings called `name`; raises ValueError that lists the names there are."""
+        if name not in _PRESETS:
+            raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(_PRESETS)}")
+        return cls(name=name, **_PRESETS[name])
+
+    @classmethod
+    def from_dict(cls, settings):
+        """The inverse of `to_dict`; raises ValueError for settings of another pipeline."""
+        config = cls(**{f.name: settings[f.name] for f in fields(cls) if f.init})
+        if config.to_dict() != settings:
+            raise ValueError("these feature settings were made by another version of the pipeline")
+        return config
+
+    def to_dict(self):
+        """Plain numbers and strings, ready for JSON."""
+        return asdict(self)
+
+    @property
+    def frames_per_second(self):
+        """125 for the paper's hop of 8 ms."""
+        return self.sample_rate / self.hop
+
+    def frames(self, seconds):
+        """Seconds of sound → the number of frames, rounded, at least 1."""
+        return max(1, round(seconds * self.frames_per_second))
+
+
+def a_weighting(frequencies):
+    """Gain in amplitude of the A-curve (IEC 61672), flat below 100 Hz so that it can be inverted.
+
+    frequencies: any shape, in Hz, ≥ 0. Returns the same shape; 1 (0 dB) at 1 kHz, 0.11 (−19.1 dB)
+    at and below 100 Hz. Paper, section 2.4.1. Notebook: 07, section 2.
+    """
+
+    def response(f):
+        f2 = np.square(f)
+        corners = np.sqrt((f2 + 107.65265**2) * (f2 + 737.86223**2))
+        return f2**2 / ((f2 + 20.598997**2) * corners * (f2 + 12194.217**2))
+
+    return response(np.maximum(frequencies, 100.0)) / response(1000.0)
+
+
+def weight(waveform, config):
+    """Apply the A-curve to the whole waveform at once: irfft(rfft(x) · W). Shape (samples,)."""
+    frequencies = np.fft.rfftfreq(len(waveform), 1 / config.sample_rate)
+    gain = a_weighting(frequencies) ** config.weighting_power
+    return np.fft.irfft(np.fft.rfft(waveform) * gain, len(waveform))
+
+
+def unweight(waveform, config):
+    """Undo `weight`: safe because the clamped curve never falls below its value at 100 Hz."""
+    frequencies = np.fft.rfftfreq(len(waveform), 1 / config.sample_rate)
+    gain = a_weighting(frequencies) ** config.weighting_power
+    return np.fft.irfft(np.fft.rfft(waveform) / gain, len(waveform))
+
+
+def magnitude_spectrogram(waveform, config):
+    """|STFT| without centring or padding, shape (T, 257) with T = ⌊(n − 256) / 64⌋ + 1.
+
+    waveform: (n,), n ≥ 256. The window is a symmetric Hamming window, zero-padded to 512 points.
+    Paper, section 2.4.1. Notebook: 07, section 3.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, config.window)[:: config.hop]
+    spectra = np.fft.rfft(frames * np.hamming(config.window), config.fft)
+    return np.abs(spectra)
+
+
+def reduce_magnitudes(magnitudes):
+    """Average the first 256 bins in groups that widen by octaves: (T, ≥ 256) → (T, 100).
+
+    Paper, section 2.4.1: wider bins towards high frequencies. Notebook: 07, section 4.
+    """
+    starts = np.cumsum(GROUP_WIDTHS) - GROUP_WIDTHS
+    return np.add.reduceat(magnitudes[:, :256], starts, axis=1) / GROUP_WIDTHS
+
+
+def expand_magnitudes(reduced):
+    """Repeat each group's mean over its bins: (T, 100) → (T, 257), the pseudo-inverse of reducing.
+
+    The last bin (4 kHz) is not kept by the features; it repeats its neighbour.
+    Notebook: 07, section 5.
+    """
+    repeated = np.repeat(reduced, GROUP_WIDTHS, axis=1)
+    return np.pad(repeated, ((0, 0), (0, 1)), mode="edge")
+
+
+def extract_features(waveform, config):
+    """Waveform → features.
+
+    waveform: (n,) at `config.sample_rate`, n ≥ 256. Returns (T, 100) float32, ≥ 0: weighted
+    amplitudes, averaged in groups, to the power `config.compression`. Not yet normalised. Raises
+    ValueError for a waveform that is too short, not one-dimensional, or not finite.
+    """
+    waveform = np.asarray(waveform, dtype=np.float64)
+    if waveform.ndim != 1 or len(waveform) < config.window:
+        raise ValueError(
+            f"a waveform of shape {waveform.shape} has no frame: give one channel of at least "
+            f"{config.window} samples ({1000 * config.window / config.sample_rate:.0f} ms)"
+        )
+    if not np.isfinite(waveform).all():
+        raise ValueError("the waveform holds NaN or infinite samples: repair or cut them first")
+    weighted = weight(waveform, config)
+    count = (len(waveform) - config.window) // config.hop + 1
+    features = np.empty((count, len(GROUP_WIDTHS)), np.float32)
+    for start in range(0, count, 4096):  # blocks keep an hour of audio in bounded memory
+        stop = min(start + 4096, count)
+        block = weighted[start * config.hop : (stop - 1) * config.hop + config.window]
+        amplitudes = reduce_magnitudes(magnitude_spectrogram(block, config))
+        features[start:stop] = amplitudes**config.compression
+    return features
+
+
+def features_to_magnitudes(features, config):
+    """Features (T, 100) → weighted magnitudes (T, 257); negative features count as silence."""
+    amplitudes = np.maximum(features, 0.0) ** (1 / config.compression)
+    return expand_magnitudes(amplitudes)
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """The affine map between features and what the network sees: z = (x − offset) · matrix.
+
+    offset: (m,). matrix and inverse: (m, m). Fitted on the training part of a corpus only.
+    """
+
+    offset: np.ndarray
+    matrix: np.ndarray
+    inverse: np.ndarray
+
+    @classmethod
+    def identity(cls, m):
+        """Leave vectors as they are (the dummy experiments)."""
+        return cls(np.zeros(m), np.eye(m), np.eye(m))
+
+    @classmethod
+    def maximum(cls, sequences):
+        """Divide by the largest absolute value of all `sequences`, an iterable of (T, m)."""
+        sequences = list(sequences)
+        largest = max(float(np.abs(x).max()) for x in sequences)
+        m = sequences[0].shape[1]
+        return cls(np.zeros(m), np.eye(m) / largest, np.eye(m) * largest)
+
+    @classmethod
+    def whitened_innovations(cls, sequences, floor=1e-4):
+        """Scale and rotate so that frame-to-frame differences have unit covariance (ZCA).
+
+        The mixture's components are isotropic: one σ for all m features. Whitening by the
+        innovations x_{t+1} − x_t rather than by x itself makes what the network does not yet know
+        isotropic too. floor: smallest eigenvalue kept, relative to the mean one, so that features
+        that never move are not blown up.
+        """
+        count, total, outer, frames = 0, 0.0, 0.0, 0
+        for x in sequences:  # one sequence at a time: a corpus need not fit in memory
+            x = np.asarray(x, np.float64)
+            innovations = np.diff(x, axis=0)
+            outer = outer + innovations.T @ innovations
+            count += len(innovations)
+            total = total + x.sum(axis=0)
+            frames += len(x)
+        variances, axes = np.linalg.eigh(outer / count)
+        scales = np.sqrt(np.maximum(variances, floor * variances.mean()))
+        return cls(total / frames, (axes / scales) @ axes.T, (axes * scales) @ axes.T)
+
+    def transform(self, features):
+        """Features (..., m) → what the network sees (..., m), float32."""
+        return ((features - self.offset) @ self.matrix).astype(np.float32)
+
+    def invert(self, normalised):
+        """What the network made (..., m) → features (..., m), float32."""
+        return (normalised @ self.inverse + self.offset).astype(np.float32)
+
+    @property
+    def log_volume(self):
+        """ln |det matrix|: adding it to a log-density of z gives the log-density of x."""
+        return float(np.linalg.slogdet(self.matrix)[1])

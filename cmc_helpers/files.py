@@ -1,0 +1,69 @@
+"""Files that are read or written whole, or refused in one clear sentence."""
+
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+class FileError(ValueError):
+    """One sentence: what is wrong, with which file, and what to do."""
+
+
+def readable_file(path, error=FileError):
+    """Return `path` as a Path if it is an ordinary file that opens and is not empty.
+
+    Raises `error` when it is missing, a folder, not readable, or 0 bytes long.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()
+    except FileNotFoundError:
+        raise error(f"{path} does not exist: check its name and its folder") from None
+    except PermissionError:
+        raise error(f"{path} may not be read: change its permissions or copy it") from None
+    except (OSError, ValueError) as problem:
+        raise error(f"{path} cannot be opened: check its name ({_reason(problem)})") from problem
+    if stat.S_ISDIR(status.st_mode):
+        raise error(f"{path} is a folder: give the path of one file")
+    if not stat.S_ISREG(status.st_mode):
+        raise error(f"{path} is a device or a pipe: save what it gives to a file and give that")
+    if status.st_size == 0:
+        raise error(f"{path} is empty (0 bytes): make it or download it again")
+    return path
+
+
+@contextmanager
+def replacing(path, error=FileError):
+    """Give a temporary Path beside `path`, with the same suffix, that becomes `path` at the end.
+
+    When the body fails or is interrupted the temporary file is deleted and an older `path` stays
+    as it was, so nobody ever meets a half-written file. Raises `error` when the folder is missing
+    or read-only, when `path` is not an ordinary file, or when the disk is full.
+    """
+    path = Path(path)
+    temporary = path.parent / f".{secrets.token_hex(8)}{path.suffix}"
+    try:
+        if path.is_dir():
+            raise error(f"{path} is a folder: give the name of the file to write")
+        if path.exists() and not path.is_file():
+            raise error(f"{path} is a device or a pipe: give the name of the file to write")
+        if not path.parent.is_dir():
+            raise error(f"{path} cannot be written: make the folder {path.parent} first")
+        temporary.touch(exist_ok=False)  # unlike tempfile, with the permissions the user chose
+        yield temporary
+        temporary.replace(path)
+    except OSError as problem:
+        raise error(
+            f"{path} cannot be written: choose another folder or make room ({_reason(problem)})"
+        ) from problem
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _reason(problem):
+    """The system's own words for an OSError, without the path that the sentence already names."""
+    return (getattr(problem, "strerror", None) or str(problem)).lower()

@@ -1,0 +1,184 @@
+"""The isotropic Gaussian mixture of paper section 2.1.2, in log space.
+
+A mixture of K components in m dimensions has weights π (summing to 1), means μ and one standard
+deviation σ per component: 2K + K·m numbers. The leading axes (...) are free: a single frame, a
+batch, a batch of sequences.
+
+Every function takes `xp`, the namespace it computes with: NumPy by default, `keras.ops` inside a
+compiled loss or sampling loop. So the equations stand here once, and what SciPy confirms in NumPy
+is what the network is trained with.
+
+Notebook: 02.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+STRATEGIES = ("greedy", "exact", "tempered", "sample")
+
+
+class Mixture(NamedTuple):
+    """log_weights: ln π (..., K). means: μ (..., K, m). scales: σ > 0 (..., K)."""
+
+    log_weights: Any
+    means: Any
+    scales: Any
+
+
+def from_network_output(output, components, floor=0.01, ceiling=100.0, xp=np):
+    """Split a network's raw output (..., 2K + K·m) into a `Mixture`.
+
+    ln π is a log-softmax. σ runs smoothly from floor to ceiling, both in the units of the
+    normalised data: near the floor it is floor + softplus, and no output can make the
+    log-likelihood infinite (paper section 2.1.2; Bishop 1994).
+    """
+    logits, raw = output[..., :components], output[..., components : 2 * components]
+    m = output.shape[-1] // components - 2
+    shape = (*xp.shape(output)[:-1], components, m)
+    means = xp.reshape(output[..., 2 * components :], shape)
+    log_weights = logits - _logsumexp(logits, xp)
+    softplus = xp.logaddexp(raw, 0.0)
+    scales = floor + softplus / (1.0 + softplus / ceiling)
+    return Mixture(log_weights, means, scales)
+
+
+def component_log_densities(y, mixture, xp=np):
+    """ln π_k + ln N(y; μ_k, σ_k² I) for every component: y (..., m) → (..., K).
+
+    Paper section 2.1.2: 1/√(2πσ²)^m · exp(−‖μ − y‖² / 2σ²), with σ to the power m.
+    """
+    m = mixture.means.shape[-1]
+    squared = xp.sum(xp.square(y[..., None, :] - mixture.means), axis=-1)  # (..., K)
+    normaliser = 0.5 * m * math.log(2 * math.pi) + m * xp.log(mixture.scales)
+    return mixture.log_weights - normaliser - 0.5 * squared / xp.square(mixture.scales)
+
+
+def log_density(y, mixture, xp=np):
+    """ln P(y | M), in nats: y (..., m) → (...). Paper section 2.1.2.
+
+    Summed over components by log-sum-exp: at m = 100 the densities themselves under- or overflow.
+    """
+    return _logsumexp(component_log_densities(y, mixture, xp), xp)[..., 0]
+
+
+def standardised_log_weights(mixture, form="exact", xp=np):
+    """ln π̂ (..., K): how high each component's peak stands, normalised to sum to 1.
+
+    form "exact": π/σ^m, the peak density of an m-dimensional component. form "paper": π/σ, as
+    printed in section 2.1.2, which is the same only for m = 1.
+    """
+    powers = {"exact": mixture.means.shape[-1], "paper": 1}
+    if form not in powers:
+        raise ValueError(f"standardised weights have the form 'exact' or 'paper', not {form!r}")
+    peaks = mixture.log_weights - powers[form] * xp.log(mixture.scales)
+    return peaks - _logsumexp(peaks, xp)
+
+
+def tempered_log_weights(log_weights, tau, xp=np):
+    """Keep the subset S of section 2.1.2 and renormalise: (..., K) → (..., K), −inf outside S.
+
+    S is the top component, and those in order of weight while their cumulative sum stays ≤ τ: the
+    one that crosses τ is out. τ in [0, 1]: 0 keeps only the top one, 1 keeps all. τ is not a
+    temperature: inside S the proportions stay as they are.
+    """
+    this, other = log_weights[..., :, None], log_weights[..., None, :]
+    earlier = np.tri(this.shape[-2], dtype=bool)  # of equal weights, the first comes first
+    ahead = xp.logical_or(other > this, xp.logical_and(other == this, earlier))  # itself included
+    cumulative = xp.sum(xp.where(ahead, xp.exp(other), 0.0), axis=-1)
+    top = xp.count_nonzero(ahead, axis=-1) == 1
+    # Rounding may leave the full sum a little above 1; τ = 1 means all components all the same.
+    kept = xp.logical_or(xp.logical_or(top, cumulative <= tau), tau >= 1.0)
+    kept_weights = xp.where(kept, log_weights, -math.inf)
+    return kept_weights - _logsumexp(kept_weights, xp)
+
+
+def choose(log_weights, uniform, xp=np):
+    """Draw component indices (...) from ln weights (..., K) and uniform numbers (...) in (0, 1].
+
+    By the inverse cumulative distribution: the same `uniform` serves any τ, so that only τ changes.
+    A component of weight 0 is never drawn.
+    """
+    cumulative = xp.cumsum(xp.exp(log_weights), axis=-1)
+    threshold = uniform[..., None] * cumulative[..., -1:]
+    return xp.count_nonzero(cumulative < threshold, axis=-1)
+
+
+def exact_maximum(mixture, iterations=100, xp=np):
+    """arg max_y P(y | M), strategy 2 of section 2.1.2: (..., m), and where it came from (...).
+
+    Mean-shift climbs from every mean; the highest of the points reached, and of the means
+    themselves, wins, so the density is never below greedy's. Each step moves y to the mean of the
+    μ_k weighted by r_k/σ_k², r the responsibilities at y (Carreira-Perpiñán 2000).
+    """
+    log_weights, means, scales = mixture
+    seen_by_each = Mixture(log_weights[..., None, :], means[..., None, :, :], scales[..., None, :])
+
+    def climb(_, y):
+        pull = component_log_densities(y, seen_by_each, xp) - 2.0 * xp.log(scales[..., None, :])
+        return xp.matmul(xp.exp(pull - _logsumexp(pull, xp)), means)
+
+    points = xp.concatenate([_repeat(iterations, climb, means, xp), means], axis=-2)
+    best = xp.argmax(log_density(points, seen_by_each, xp), axis=-1)
+    return _pick(points, best, xp), best % means.shape[-2]
+
+
+def next_vector(
+    mixture, strategy, uniform, noise, tau=0.6, sigma_scale=None, form="exact", xp=np
+):
+    """One vector by one of the paper's four strategies (section 2.1.2), and its component.
+
+    strategy: "greedy" (the top mean of π̂), "exact" (the maximum of the density), "tempered" (a
+    mean from the subset S of τ, drawn by π̂), "sample" (a component drawn by π, with its noise).
+    uniform (...) in (0, 1] and noise (..., m) ~ N(0, 1) are the random numbers to use.
+    sigma_scale ≥ 0: how much of the component's σ · noise is added; the paper's first three
+    strategies mean 0, its fourth 1, and these are the defaults. form: see
+    `standardised_log_weights`. Returns y (..., m) and the component's index (...).
+    """
+    if sigma_scale is None:
+        sigma_scale = default_sigma_scale(strategy)
+    if strategy == "exact":
+        centre, component = exact_maximum(mixture, xp=xp)
+    else:
+        log_weights = mixture.log_weights
+        if strategy != "sample":
+            tau = 0.0 if strategy == "greedy" else tau
+            log_weights = standardised_log_weights(mixture, form, xp)
+            log_weights = tempered_log_weights(log_weights, tau, xp)
+        component = choose(log_weights, uniform, xp)
+        centre = _pick(mixture.means, component, xp)
+    spread = xp.take_along_axis(mixture.scales, component[..., None], axis=-1)
+    return centre + sigma_scale * spread * noise, component
+
+
+def default_sigma_scale(strategy):
+    """0 for the paper's first three strategies, 1 for full sampling (section 2.1.2)."""
+    return 1.0 if strategy == "sample" else 0.0
+
+
+def check_sampling(strategy, tau, sigma_scale):
+    """Raise ValueError, in one sentence, for settings that no strategy can follow."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"there is no strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+    if not 0.0 <= tau <= 1.0:
+        raise ValueError(f"τ is a share of probability from 0 to 1, not {tau}")
+    if not (0.0 <= sigma_scale < math.inf):
+        raise ValueError(f"sigma_scale is a factor from 0 upwards, not {sigma_scale}")
+
+
+def _logsumexp(x, xp):
+    highest = xp.max(x, axis=-1, keepdims=True)
+    return highest + xp.log(xp.sum(xp.exp(x - highest), axis=-1, keepdims=True))
+
+
+def _pick(vectors, index, xp):
+    return xp.take_along_axis(vectors, index[..., None, None], axis=-2)[..., 0, :]
+
+
+def _repeat(times, body, start, xp):
+    if xp is not np:
+        return xp.fori_loop(0, times, body, start)  # stays a loop in a compiled graph
+    for i in range(times):
+        start = body(i, start)
+    return start

@@ -1,0 +1,229 @@
+"""A quiet start, a player with a picture, and a bar for long work: the notebook's own furniture.
+
+The pipeline knows nothing of this module. Its long functions take a callable
+`progress(done, total, message="")`; a notebook hands in `widget_progress(label)`, the command line
+`terminal_progress(label)`.
+"""
+
+import base64
+import html
+import io
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+
+import numpy as np
+
+
+def quiet_tensorflow():
+    """Import TensorFlow without the lines it writes while it starts; returns the module.
+
+    TF_CPP_MIN_LOG_LEVEL alone does not silence TensorFlow 2.21, which writes to file descriptor 2
+    before it reads the variable, at the first operation, and at the first compilation by XLA. All
+    three happen here. If one fails, what was written is written after all.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _held_back_stderr():
+        import keras  # noqa: F401
+        import tensorflow
+
+        tensorflow.function(tensorflow.abs, jit_compile=True, autograph=False)(-1.0)
+    return tensorflow
+
+
+def set_seed(seed, deterministic=True):
+    """Seed Python, NumPy and TensorFlow, so that the same cells give the same numbers again.
+
+    deterministic: also choose operations that add up in a fixed order; about 10 % slower.
+    """
+    tensorflow = quiet_tensorflow()
+    tensorflow.keras.utils.set_random_seed(seed)
+    if deterministic:
+        tensorflow.config.experimental.enable_op_determinism()
+
+
+class Sound:
+    """A waveform as WAV, with its spectrogram; what `listen` returns. Its repr names it."""
+
+    def __init__(self, wav, label, note, picture):
+        self.wav, self.label, self.note, self.picture = wav, label, note, picture
+
+    def __repr__(self):
+        return f"{self.label}{self.note}"
+
+    def _repr_html_(self):
+        source = f"data:audio/wav;base64,{base64.b64encode(self.wav).decode()}"
+        label = html.escape(self.label)
+        return (
+            f'<figure style="margin:0"><figcaption>{label}{html.escape(self.note)}</figcaption>'
+            f'<audio controls style="width:100%" aria-label="{label}" src="{source}"></audio>'
+            "</figure>"
+        )
+
+    def _ipython_display_(self):
+        from IPython.display import display
+
+        display(self.picture)
+        display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
+
+
+def listen(waveform, sample_rate, title, *, normalise=False):
+    """Show a player for `waveform` (samples,), in [−1, 1], below its spectrogram.
+
+    Levels stay as they are, unlike in IPython's Audio, so that a change of gain is heard. Only a
+    peak above 1 is turned down, and the caption says by how much. `normalise=True` brings the peak
+    to 1. Raises ValueError for sound that is empty, not one-dimensional, or not finite.
+
+    The sound is part of the page's HTML, which nbval compares: tag the cell
+    `nbval-ignore-output`, because the last bits differ between processors, and print what is to be
+    checked (seconds, level) in a cell of its own. Ten seconds at 8 kHz add about 0.3 MB to the
+    notebook.
+    """
+    from cmc_helpers import plots
+
+    waveform = np.asarray(waveform, np.float64)
+    if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
+        raise ValueError(
+            f"sound of shape {waveform.shape} cannot be played: give one channel of finite numbers"
+        )
+    peak = np.abs(waveform).max()
+    gain = 1 / peak if peak > 1 or (normalise and peak > 0) else 1.0
+    note = f" ({20 * np.log10(gain):+.1f} dB)" if gain != 1 else ""
+    label = f"{title}, {len(waveform) / sample_rate:.1f} s"
+    ax = plots.spectrogram(waveform, title, sample_rate=sample_rate)
+    ax.figure.set_figheight(2.2)
+    picture = plots.figure_with_alt(
+        ax, f"Spectrogram: {label}, 0 to {sample_rate / 2000:g} kHz, 60 dB from dark to bright."
+    )
+    return Sound(_wav(waveform * gain, sample_rate), label, note, picture)
+
+
+class Progress:
+    """Long work that tells nobody how far it is; the subclasses do.
+
+    Call it as the pipeline does, `progress(done, total, message="")`, or count with
+    `progress.update(n, message="")`. As a context manager it closes itself.
+    """
+
+    def __init__(self, label, total=0):
+        self.label, self.done, self.total = label, 0, total
+
+    def __call__(self, done, total, message=""):
+        self.done, self.total = done, total
+        self.show(message)
+
+    def update(self, n=1, message=""):
+        """Count `n` more of the total that was given at the start."""
+        self(self.done + n, self.total, message)
+
+    def show(self, message):
+        """Draw the state of things."""
+
+    def close(self):
+        """Leave the last state standing."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+class WidgetProgress(Progress):
+    """A bar in a notebook. Only its label is stored and compared by nbval, not how far it came."""
+
+    bar = None
+
+    def show(self, message):
+        if self.bar is None:
+            self._open()
+        self.bar.max, self.bar.value = max(self.total, 1), self.done
+        self.text.value = f"{self.done} of {self.total}  {message}"
+
+    def _open(self):
+        import ipywidgets
+        from IPython.display import display
+
+        self.bar = ipywidgets.IntProgress(
+            description=self.label, style={"description_width": "auto"}
+        )
+        self.text = ipywidgets.Label()
+        box = ipywidgets.HBox([self.bar, self.text])
+        view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+        display(
+            {"text/plain": self.label, "application/vnd.jupyter.widget-view+json": view}, raw=True
+        )
+
+
+class TerminalProgress(Progress):
+    """A bar on standard error if that is a terminal, and nothing otherwise."""
+
+    bar = None
+
+    def show(self, message):
+        if self.bar is None:
+            from tqdm import tqdm
+
+            self.bar = tqdm(desc=self.label, file=sys.stderr, disable=None, leave=True)
+        self.bar.total = self.total
+        self.bar.set_postfix_str(message, refresh=False)
+        self.bar.update(self.done - self.bar.n)
+        if self.done >= self.total:
+            self.close()
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def widget_progress(label):
+    """A callable `progress(done, total, message="")` that moves a bar in a notebook."""
+    return WidgetProgress(label)
+
+
+def terminal_progress(label):
+    """A callable `progress(done, total, message="")` that moves a bar on a terminal."""
+    return TerminalProgress(label)
+
+
+def progress(total, label):
+    """The bar for a loop: a widget in a notebook, text on a terminal, else nothing.
+
+    `with progress(200, "Training") as bar:` and in the loop `bar.update(1, "loss 0.3")`.
+    """
+    return (WidgetProgress if _in_notebook() else TerminalProgress)(label, total)
+
+
+def _in_notebook():
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")
+
+
+@contextmanager
+def _held_back_stderr():
+    """Hold back what is written to file descriptor 2, and write it if the body fails."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _wav(waveform, sample_rate):
+    """A 16-bit WAV file in memory."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, sample_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()

@@ -1,0 +1,209 @@
+"""Pictures of sound and of learning: what a notebook shows beside what it computes.
+
+Every function draws into `ax`, or into a figure of its own, and returns the Axes. A title is a
+sentence that says what is to be seen. `figure_with_alt` turns the result into what a cell ends
+with: an opaque picture, readable on dark and light pages, with its words for those who do not see
+it. Colours are cividis for magnitudes and Okabe and Ito's for lines, never without a line style.
+"""
+
+import base64
+import html
+import io
+
+import numpy as np
+
+from cmc_helpers.features import GROUP_WIDTHS
+
+FRAME_SECONDS, HOP_SECONDS = 0.032, 0.008  # the paper's window and hop, section 2.4.1
+BIN_HZ = 8000 / 512  # between two bins of the paper's zero-padded FFT
+LINES = [
+    dict(color="#0072B2", linestyle="-"),
+    dict(color="#D55E00", linestyle="--"),
+    dict(color="#009E73", linestyle=":"),
+    dict(color="#CC79A7", linestyle="-."),
+]
+
+
+class Picture:
+    """A finished PNG with its alternative text, which is also its repr.
+
+    JupyterLab ignores the alternative text of a PNG, so the words follow once more as text that
+    only a screen reader meets.
+    """
+
+    def __init__(self, png, alt):
+        self.png, self.alt = png, alt
+
+    def __repr__(self):
+        return self.alt
+
+    def _ipython_display_(self):
+        from IPython.display import display
+
+        png = base64.b64encode(self.png).decode()
+        described = {"image/png": {"alt": self.alt}}
+        display({"image/png": png, "text/plain": self.alt}, metadata=described, raw=True)
+        hidden = "position:absolute;width:1px;height:1px;overflow:hidden;white-space:nowrap"
+        display({"text/html": f'<p style="{hidden}">{html.escape(self.alt)}</p>'}, raw=True)
+
+
+def figure_with_alt(figure, alt):
+    """Turn a Figure, or the Figure of an Axes, into a Picture described by the sentence `alt`.
+
+    Draws on white, stores no program name or date, and closes a pyplot figure, so that it is not
+    shown a second time. Raises ValueError for a description that is empty.
+    """
+    if not alt.strip():
+        raise ValueError("a figure needs a description: say in `alt` what is to be seen in it")
+    figure = getattr(figure, "figure", figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, facecolor="white", metadata={"Software": None})
+    if figure.canvas.manager is not None:  # made by pyplot
+        import matplotlib.pyplot
+
+        matplotlib.pyplot.close(figure)
+    return Picture(buffer.getvalue(), alt)
+
+
+def waveform(samples, title, *, sample_rate=8000, ax=None):
+    """Draw a waveform (samples,) over time in seconds; returns the Axes."""
+    ax = ax or _axes(height=2.2)
+    ax.plot(np.arange(len(samples)) / sample_rate, samples, color=LINES[0]["color"], linewidth=0.6)
+    ax.set(title=title, xlabel="time (s)", ylabel="amplitude")
+    ax.margins(x=0)
+    return ax
+
+
+def spectrogram(sound, title, *, sample_rate=8000, ax=None, reference=None, decibels=60):
+    """Draw magnitudes in decibels below `reference` (their maximum) over seconds and kilohertz.
+
+    sound: a waveform (samples,), of which the short-time Fourier transform is taken as in the
+    paper's section 2.4.1 (32 ms Hamming windows every 8 ms), or magnitudes (T, bins) for 125 frames
+    per second whose bins reach from 0 Hz to half the sample rate. Returns the Axes.
+    """
+    magnitudes = _magnitudes(sound, sample_rate)
+    ax = ax or _axes()
+    levels = _decibels(magnitudes, reference, decibels)
+    _image(ax, levels, extent_y=(0, sample_rate / 2000), label="level (dB)", limits=(-decibels, 0))
+    ax.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")
+    return ax
+
+
+def feature_image(features, title, *, compression=1.0, ax=None, decibels=60):
+    """Draw features (T, 100) over seconds, each row named by its number and its lowest frequency.
+
+    compression: the power that turned amplitudes into features (0.5 for square roots); the scale is
+    decibels of the amplitude below its maximum. `decibels=None` keeps the features' own linear
+    scale, as normalised ones need, which may be negative. Returns the Axes.
+    """
+    features = np.asarray(features, np.float64)
+    ax = ax or _axes(height=3.4)
+    if decibels is None:
+        levels, label, limits = features, "feature", (features.min(), features.max())
+    else:
+        amplitudes = np.maximum(features, 0.0) ** (1 / compression)
+        levels, label, limits = _decibels(amplitudes, None, decibels), "level (dB)", (-decibels, 0)
+    _image(ax, levels, extent_y=(-0.5, features.shape[1] - 0.5), label=label, limits=limits)
+    rows = np.arange(0, 100, 16)
+    lowest = (np.cumsum(GROUP_WIDTHS) - GROUP_WIDTHS) * BIN_HZ
+    ax.set_yticks(rows, [f"{row}: {lowest[row]:.0f} Hz" for row in rows])
+    ax.set(title=title, xlabel="time (s)", ylabel="feature: lowest frequency")
+    return ax
+
+
+def curves(x, curves, title, *, xlabel, ylabel, log_x=False, ax=None):
+    """Draw up to four curves {label: y} over a common x, told apart by colour and line style."""
+    ax = ax or _axes()
+    for (label, y), line in zip(curves.items(), LINES[: len(curves)], strict=True):
+        ax.plot(x, y, label=label, **line)
+    if log_x:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def learning_curve(history, title, *, ylabel="loss (nats per frame)", ax=None):
+    """Draw training and validation loss per epoch and mark the best epoch, counted from 1.
+
+    history: a mapping with "loss" and possibly "val_loss", a number per epoch, or the History that
+    `fit` returns. The best epoch is that of the lowest validation loss. Returns the Axes.
+    """
+    history = getattr(history, "history", history)
+    losses = {"training": history["loss"]}
+    if "val_loss" in history:
+        losses["validation"] = history["val_loss"]
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    ax = curves(epochs, losses, title, xlabel="epoch", ylabel=ylabel, ax=ax)
+    name, judged = list(losses.items())[-1]
+    best = int(np.nanargmin(judged))
+    label = f"lowest {name} loss: epoch {best + 1}"
+    ax.plot(epochs[best], judged[best], "ko", markerfacecolor="none", markersize=9, label=label)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    return ax
+
+
+def compare(sounds, title, *, sample_rate=8000, decibels=60):
+    """Draw spectrograms {panel title: sound} below each other on one scale; returns the Figure.
+
+    Each sound is what `spectrogram` takes. 0 dB is the loudest point of all panels, so a quieter
+    sound looks quieter.
+    """
+    sounds = {name: _magnitudes(sound, sample_rate) for name, sound in sounds.items()}
+    reference = max(magnitudes.max() for magnitudes in sounds.values())
+    figure = _figure(height=0.8 + 1.7 * len(sounds))
+    panels = figure.subplots(len(sounds), sharex=True, sharey=True, squeeze=False)[:, 0]
+    for ax, (name, magnitudes) in zip(panels, sounds.items(), strict=True):
+        spectrogram(
+            magnitudes, name, sample_rate=sample_rate, ax=ax, reference=reference, decibels=decibels
+        )
+        ax.label_outer()
+    figure.suptitle(title)
+    return figure
+
+
+def _figure(height):
+    """A figure that pyplot does not know: nothing to close, and no window system to choose."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(7.5, height), layout="constrained")
+
+
+def _axes(height=2.8):
+    return _figure(height).subplots()
+
+
+def _magnitudes(sound, sample_rate):
+    """A waveform (samples,) → |STFT| (T, bins); magnitudes (T, bins) stay what they are."""
+    sound = np.asarray(sound, np.float64)
+    if sound.ndim == 2:
+        return sound
+    window, hop = round(FRAME_SECONDS * sample_rate), round(HOP_SECONDS * sample_rate)
+    sound = np.pad(sound, (0, max(0, window - len(sound))))
+    frames = np.lib.stride_tricks.sliding_window_view(sound, window)[::hop]
+    return np.abs(np.fft.rfft(frames * np.hamming(window), 2 * window))
+
+
+def _decibels(magnitudes, reference, decibels):
+    """20 log₁₀ of magnitudes over `reference`, not below −decibels; silence lies at the bottom."""
+    reference = magnitudes.max() if reference is None else reference
+    floor = 10 ** (-decibels / 20)
+    return 20 * np.log10(np.maximum(magnitudes / (reference or 1.0), floor))
+
+
+def _image(ax, rows, *, extent_y, label, limits):
+    """Draw `rows` (T, n), one every 8 ms, upright and with a colour bar."""
+    image = ax.imshow(
+        rows.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap="cividis",
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(0, len(rows) * HOP_SECONDS, *extent_y),
+    )
+    ax.figure.colorbar(image, ax=ax, label=label, pad=0.01)

@@ -1,0 +1,205 @@
+"""A run: one folder that holds everything needed to generate again.
+
+| file            | what it is                                                                 |
+|-----------------|----------------------------------------------------------------------------|
+| config.json     | settings of features, network, training and sampling; data; versions       |
+| model.keras     | the network at its lowest held-out loss                                    |
+| normaliser.npz  | the corpus statistics: offset, matrix, inverse                             |
+| primer.npy      | features (T, m) to begin from when the user gives none                     |
+| history.csv     | one line an epoch: epoch, loss, validation loss                            |
+| checkpoint.npz  | the last epoch, to go on from; not needed to generate                      |
+
+Nothing in it is a pickle, and the model is made of stock layers only: loading a run from a stranger
+runs no code of theirs.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmc_helpers.features import FeatureConfig, Normaliser
+from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.mixtures import check_sampling
+from cmc_helpers.networks import NetworkConfig
+
+FORMAT = 1
+CONFIG, MODEL, NORMALISER, PRIMER, HISTORY, CHECKPOINT = (
+    "config.json", "model.keras", "normaliser.npz", "primer.npy", "history.csv", "checkpoint.npz"
+)
+
+
+class RunError(FileError):
+    """A run folder that cannot be used, in one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained network with all it needs.
+
+    settings: the whole config.json. features: FeatureConfig, or None for plain vectors. network:
+    NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau
+    and sigma_scale. model: keras.Model.
+    """
+
+    folder: Path
+    settings: dict
+    features: FeatureConfig | None
+    network: NetworkConfig
+    normaliser: Normaliser
+    primer: np.ndarray
+    sampling: dict
+    model: object
+
+    @property
+    def history(self):
+        """Columns of history.csv: {"epoch": [...], "loss": [...], "validation_loss": [...]}."""
+        return read_history(self.folder / HISTORY)
+
+
+def load(folder):
+    """Open a run folder. Raises RunError: missing, incomplete, of another format, or inconsistent."""
+    folder = Path(folder)
+    settings = read_settings(folder)
+    for name in (MODEL, NORMALISER, PRIMER):
+        if not (folder / name).is_file():
+            raise RunError(
+                f"{folder} is incomplete, {name} is missing: finish it with cmc train … --resume"
+            )
+    try:
+        features = settings["features"] and FeatureConfig.from_dict(settings["features"])
+        network = NetworkConfig(**settings["network"])
+        sampling = {name: settings["sampling"][name] for name in ("strategy", "tau", "sigma_scale")}
+        check_sampling(**sampling)
+    except (ValueError, KeyError, TypeError) as problem:
+        raise RunError(f"{folder / CONFIG} does not describe a run ({problem}): train it again") \
+            from problem
+    normaliser = _load_normaliser(folder / NORMALISER, network.features)
+    primer = _load_array(folder / PRIMER, (None, network.features))
+    return Run(
+        folder, settings, features, network, normaliser, primer, sampling,
+        _load_model(folder / MODEL, network),
+    )
+
+
+def read_settings(folder):
+    """The settings of a run as a dictionary, without loading its model. Raises RunError."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder} is not a run folder: give one made by cmc train (cmc runs lists "
+                       "those that ship)")
+    path = folder / CONFIG
+    if not path.is_file():
+        raise RunError(f"{folder} is not a run, it has no {CONFIG}: give a folder made by cmc train")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        version = settings["format"]
+    except (ValueError, KeyError, TypeError):
+        raise RunError(f"{path} is damaged: train the run again") from None
+    if version != FORMAT:
+        raise RunError(f"{folder} is a run of format {version}, this version reads format {FORMAT}: "
+                       "train it again")
+    return settings
+
+
+def write_settings(folder, settings):
+    """Write config.json, whole or not at all."""
+    with replacing(Path(folder) / CONFIG, RunError) as temporary:
+        text = json.dumps({"format": FORMAT, **settings}, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_normaliser(folder, normaliser):
+    """Write normaliser.npz."""
+    with replacing(Path(folder) / NORMALISER, RunError) as temporary:
+        np.savez(temporary, **vars(normaliser))
+
+
+def write_primer(folder, features):
+    """Write primer.npy: features (T, m), not normalised."""
+    with replacing(Path(folder) / PRIMER, RunError) as temporary:
+        np.save(temporary, np.asarray(features, np.float32), allow_pickle=False)
+
+
+def write_model(folder, model):
+    """Write model.keras."""
+    with replacing(Path(folder) / MODEL, RunError) as temporary:
+        model.save(temporary)
+
+
+def write_history(folder, history):
+    """Write history.csv from {"epoch": [...], "loss": [...], "validation_loss": [...]}."""
+    with replacing(Path(folder) / HISTORY, RunError) as temporary:
+        lines = [",".join(history)]
+        lines += [",".join(f"{value:.6g}" for value in row) for row in zip(*history.values())]
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_history(path):
+    """The inverse of `write_history`: column name → list of numbers."""
+    path = readable_file(path, RunError)
+    names, *rows = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
+    return {name: [float(row[i]) for row in rows] for i, name in enumerate(names)}
+
+
+def shipped():
+    """{name: folder} of the trained runs in data_samples/runs."""
+    from cmc_helpers.corpora import samples_folder
+
+    return {path.parent.name: path.parent
+            for path in sorted((samples_folder() / "runs").glob(f"*/{CONFIG}"))}
+
+
+def find(name):
+    """A path, or the name of a shipped run → the run's folder."""
+    path = Path(name)
+    return path if path.exists() else shipped().get(str(name), path)
+
+
+def _load_array(path, shape):
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError):
+        array = np.empty(0)
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, got) for wanted, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind != "f" or len(array) == 0 or not np.isfinite(array).all():
+        raise RunError(f"{path} is damaged or belongs to another run: train the run again")
+    return array
+
+
+def _load_normaliser(path, m):
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            normaliser = Normaliser(arrays["offset"], arrays["matrix"], arrays["inverse"])
+        fits = normaliser.offset.shape == (m,) and normaliser.matrix.shape == (m, m)
+        fits = fits and np.allclose(normaliser.matrix @ normaliser.inverse, np.eye(m), atol=1e-6)
+    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile):
+        fits = False
+    if not fits:
+        raise RunError(f"{path} is damaged or belongs to another run: train the run again")
+    return normaliser
+
+
+def _load_model(path, network):
+    import keras
+
+    from cmc_helpers import networks
+
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as problem:  # Keras raises a dozen kinds for a damaged or hostile file
+        raise RunError(f"{path} cannot be loaded as a Keras model: train the run again") \
+            from problem
+
+    def signature(model):
+        return [(type(layer).__name__, layer.name, [w.shape for w in layer.weights])
+                for layer in model.layers if layer.weights]
+
+    if signature(model) != signature(networks.build(network)):
+        raise RunError(f"{path} is not the network that {CONFIG} describes: train the run again")
+    return model
