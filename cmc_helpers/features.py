@@ -14,7 +14,7 @@ import numpy as np
 # 32 bins of width 1, 32 groups of 2, 32 groups of 4, and the last 32 bins in 4 groups of 8.
 GROUP_WIDTHS = np.repeat([1, 2, 4, 8], [32, 32, 32, 4])
 
-_PRESETS = {
+PRESETS = {
     "paper": dict(compression=1.0, normalisation="maximum"),
     "original-2017": dict(weighting_power=2, compression=1.0, normalisation="maximum"),
     "default": dict(compression=0.5, normalisation="whitened innovations"),
@@ -47,15 +47,18 @@ class FeatureConfig:
     @classmethod
     def preset(cls, name):
         """The settings called `name`; raises ValueError that lists the names there are."""
-        if name not in _PRESETS:
-            raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(_PRESETS)}")
-        return cls(name=name, **_PRESETS[name])
+        if name not in PRESETS:
+            raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+        return cls(name=name, **PRESETS[name])
 
     @classmethod
     def from_dict(cls, settings):
         """The inverse of `to_dict`; raises ValueError for settings of another pipeline."""
-        config = cls(**{f.name: settings[f.name] for f in fields(cls) if f.init})
-        if config.to_dict() != settings:
+        try:
+            config = cls(**{f.name: settings[f.name] for f in fields(cls) if f.init})
+        except (KeyError, TypeError):
+            config = None
+        if config is None or config.to_dict() != settings:
             raise ValueError("these feature settings were made by another version of the pipeline")
         return config
 
@@ -184,7 +187,7 @@ class Normaliser:
     def maximum(cls, sequences):
         """Divide by the largest absolute value of all `sequences`, an iterable of (T, m)."""
         sequences = list(sequences)
-        largest = max(float(np.abs(x).max()) for x in sequences)
+        largest = max(max(float(np.abs(x).max()) for x in sequences), 1e-12)
         m = sequences[0].shape[1]
         return cls(np.zeros(m), np.eye(m) / largest, np.eye(m) * largest)
 
@@ -206,7 +209,7 @@ class Normaliser:
             total = total + x.sum(axis=0)
             frames += len(x)
         variances, axes = np.linalg.eigh(outer / count)
-        scales = np.sqrt(np.maximum(variances, floor * variances.mean()))
+        scales = np.sqrt(np.maximum(variances, floor * max(variances.mean(), 1e-12)))
         return cls(total / frames, (axes / scales) @ axes.T, (axes * scales) @ axes.T)
 
     def transform(self, features):

@@ -18,8 +18,8 @@ _BLOCK = 125  # steps per compiled call: one second of sound
 
 
 class Generated(NamedTuple):
-    """vectors: (sequences, steps, m), features as the run's corpus has them. components: (sequences,
-    steps), which component each came from."""
+    """vectors (sequences, steps, m), in the units of the run's corpus, and the component that each
+    came from, (sequences, steps)."""
 
     vectors: np.ndarray
     components: np.ndarray
@@ -68,8 +68,14 @@ def generate(
         draws = [_random_numbers(rng, is_forced, run.network.features) for rng in streams]
         uniforms, noises = (np.stack(numbers, axis=1) for numbers in zip(*draws, strict=True))
         frame, states, made, chosen = block(
-            frame, states, forced[here], is_forced, uniforms, noises,
-            np.float32(tau), np.float32(sigma_scale),
+            frame,
+            states,
+            forced[here],
+            is_forced,
+            uniforms,
+            noises,
+            np.float32(tau),
+            np.float32(sigma_scale),
         )
         vectors.append(np.asarray(made)[~is_forced])
         components.append(np.asarray(chosen)[~is_forced])
@@ -77,8 +83,9 @@ def generate(
             progress(min(here[-1] + 1, total), total, "frames")
     normalised = np.concatenate(vectors)[:steps].swapaxes(0, 1)
     if not np.isfinite(normalised).all():
-        raise ValueError("the network's output grew without bounds: lower sigma_scale or τ, or "
-                         "train it longer")
+        raise ValueError(
+            "the network's output grew without bounds: lower sigma_scale or τ, or train it longer"
+        )
     return Generated(
         run.normaliser.invert(normalised), np.concatenate(components)[:steps].swapaxes(0, 1)
     )
@@ -104,7 +111,8 @@ def _primed(run, primer):
         return np.zeros((1, run.network.features), np.float32)
     if primer.ndim != 2 or primer.shape[1] != run.network.features:
         raise ValueError(
-            f"a primer for this run has the shape (frames, {run.network.features}), not {primer.shape}"
+            f"a primer for this run has the shape (frames, {run.network.features}), "
+            f"not {primer.shape}"
         )
     return run.normaliser.transform(primer)
 

@@ -26,7 +26,12 @@ from cmc_helpers.networks import NetworkConfig
 
 FORMAT = 1
 CONFIG, MODEL, NORMALISER, PRIMER, HISTORY, CHECKPOINT = (
-    "config.json", "model.keras", "normaliser.npz", "primer.npy", "history.csv", "checkpoint.npz"
+    "config.json",
+    "model.keras",
+    "normaliser.npz",
+    "primer.npy",
+    "history.csv",
+    "checkpoint.npz",
 )
 
 
@@ -59,26 +64,33 @@ class Run:
 
 
 def load(folder):
-    """Open a run folder. Raises RunError: missing, incomplete, of another format, or inconsistent."""
+    """Open a run folder. RunError: missing, incomplete, of another format, or inconsistent."""
     folder = Path(folder)
     settings = read_settings(folder)
+    features = read_feature_config(folder)
     for name in (MODEL, NORMALISER, PRIMER):
         if not (folder / name).is_file():
             raise RunError(
                 f"{folder} is incomplete, {name} is missing: finish it with cmc train … --resume"
             )
     try:
-        features = settings["features"] and FeatureConfig.from_dict(settings["features"])
         network = NetworkConfig(**settings["network"])
         sampling = {name: settings["sampling"][name] for name in ("strategy", "tau", "sigma_scale")}
         check_sampling(**sampling)
     except (ValueError, KeyError, TypeError) as problem:
-        raise RunError(f"{folder / CONFIG} does not describe a run ({problem}): train it again") \
-            from problem
+        raise RunError(
+            f"{folder / CONFIG} does not describe a run ({problem}): train it again"
+        ) from problem
     normaliser = _load_normaliser(folder / NORMALISER, network.features)
     primer = _load_array(folder / PRIMER, (None, network.features))
     return Run(
-        folder, settings, features, network, normaliser, primer, sampling,
+        folder,
+        settings,
+        features,
+        network,
+        normaliser,
+        primer,
+        sampling,
         _load_model(folder / MODEL, network),
     )
 
@@ -87,20 +99,37 @@ def read_settings(folder):
     """The settings of a run as a dictionary, without loading its model. Raises RunError."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(f"{folder} is not a run folder: give one made by cmc train (cmc runs lists "
-                       "those that ship)")
+        raise RunError(
+            f"{folder} is not a run folder: give one made by cmc train (cmc runs lists "
+            "those that ship)"
+        )
     path = folder / CONFIG
     if not path.is_file():
-        raise RunError(f"{folder} is not a run, it has no {CONFIG}: give a folder made by cmc train")
+        raise RunError(
+            f"{folder} is not a run, it has no {CONFIG}: give a folder made by cmc train"
+        )
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         version = settings["format"]
     except (ValueError, KeyError, TypeError):
         raise RunError(f"{path} is damaged: train the run again") from None
     if version != FORMAT:
-        raise RunError(f"{folder} is a run of format {version}, this version reads format {FORMAT}: "
-                       "train it again")
+        raise RunError(
+            f"{folder} is a run of format {version}, this version reads format {FORMAT}: "
+            "train it again"
+        )
     return settings
+
+
+def read_feature_config(folder):
+    """The FeatureConfig of a run, or None for plain vectors, without its model. RunError."""
+    settings = read_settings(folder)
+    try:
+        return settings["features"] and FeatureConfig.from_dict(settings["features"])
+    except (ValueError, KeyError) as problem:
+        raise RunError(
+            f"{Path(folder) / CONFIG} does not describe a run ({problem}): train it again"
+        ) from problem
 
 
 def write_settings(folder, settings):
@@ -132,7 +161,9 @@ def write_history(folder, history):
     """Write history.csv from {"epoch": [...], "loss": [...], "validation_loss": [...]}."""
     with replacing(Path(folder) / HISTORY, RunError) as temporary:
         lines = [",".join(history)]
-        lines += [",".join(f"{value:.6g}" for value in row) for row in zip(*history.values())]
+        lines += [
+            ",".join(f"{value:.6g}" for value in row) for row in zip(*history.values(), strict=True)
+        ]
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -147,8 +178,10 @@ def shipped():
     """{name: folder} of the trained runs in data_samples/runs."""
     from cmc_helpers.corpora import samples_folder
 
-    return {path.parent.name: path.parent
-            for path in sorted((samples_folder() / "runs").glob(f"*/{CONFIG}"))}
+    return {
+        path.parent.name: path.parent
+        for path in sorted((samples_folder() / "runs").glob(f"*/{CONFIG}"))
+    }
 
 
 def find(name):
@@ -193,12 +226,16 @@ def _load_model(path, network):
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as problem:  # Keras raises a dozen kinds for a damaged or hostile file
-        raise RunError(f"{path} cannot be loaded as a Keras model: train the run again") \
-            from problem
+        raise RunError(
+            f"{path} cannot be loaded as a Keras model: train the run again"
+        ) from problem
 
     def signature(model):
-        return [(type(layer).__name__, layer.name, [w.shape for w in layer.weights])
-                for layer in model.layers if layer.weights]
+        return [
+            (type(layer).__name__, layer.name, [w.shape for w in layer.weights])
+            for layer in model.layers
+            if layer.weights
+        ]
 
     if signature(model) != signature(networks.build(network)):
         raise RunError(f"{path} is not the network that {CONFIG} describes: train the run again")

@@ -89,20 +89,17 @@ def train(corpus, folder, network=None, config=None, sampling=None, resume=False
     """Train on `corpus` and return the `runs.Run` kept in `folder`.
 
     network, config, sampling: None takes `defaults`. resume: go on from the folder's checkpoint
-    with the settings stored there; of `config` only `epochs` counts, to train longer. progress(
-    done, total, message) is called after every batch, message being the last epoch's losses. The best
-    network by held-out loss is what the run holds. Raises TrainingError (settings that do not fit
-    the data, a loss that is not finite), RunError (the folder).
+    with the settings stored there; of `config` only `epochs` counts, to train longer.
+    progress(done, total, message) is called after every batch, with the last epoch's losses as the
+    message. The run holds the best network by held-out loss (by training loss where nothing is
+    held out). Raises TrainingError (settings that do not fit the data, a loss that is not finite)
+    and RunError (the folder).
     """
     folder = Path(folder)
     if resume:
         network, config, sampling = _stored_settings(folder, config, corpus)
-    elif folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        # A corpus made for this run may be there already; anything else is somebody's work.
-        if not folder.is_dir() or {p.name for p in folder.iterdir()} != {"corpus"}:
-            raise runs.RunError(
-                f"{folder} exists: add --resume to go on, or choose another folder for the run"
-            )
+    else:
+        check_new(folder)
     usual = defaults(corpus)
     network, sampling = network or usual[0], sampling or usual[2]
     config = _fit_steps(config or usual[1], corpus)
@@ -111,19 +108,38 @@ def train(corpus, folder, network=None, config=None, sampling=None, resume=False
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise runs.RunError(f"{folder} cannot be made: choose another place ({problem.strerror})") \
-            from problem
+        raise runs.RunError(
+            f"{folder} cannot be made: choose another place ({problem.strerror})"
+        ) from problem
 
     model = _compile(network, config, windows.batches)
     state = _State.read(folder, model) if resume else _State.fresh(model)
-    if not resume or not (folder / runs.CONFIG).exists():
-        runs.write_normaliser(folder, normaliser)
-        runs.write_primer(folder, _primer(corpus))
+    if state.epoch > config.epochs:
+        raise TrainingError(f"{folder} has {state.epoch} epochs already: give --epochs above that")
+    # The settings come first: from then on, whatever stops the training, it can be resumed.
     runs.write_settings(folder, _describe(corpus, network, config, sampling, windows))
+    runs.write_normaliser(folder, normaliser)
+    runs.write_primer(folder, _primer(corpus))
     _run_epochs(model, network, config, windows, state, folder, progress)
     model.set_weights(state.best_weights)
     runs.write_model(folder, model)
     return runs.load(folder)
+
+
+def check_new(folder):
+    """Raise RunError unless `folder` can hold a new run: it is missing or empty.
+
+    A corpus made for this run may be there already, and hidden files, such as a killed process
+    leaves behind; anything else is somebody's work.
+    """
+    folder = Path(folder)
+    used = folder.exists()
+    if folder.is_dir():
+        used = {path.name for path in folder.glob("[!.]*")} - {"corpus"}
+    if used:
+        raise runs.RunError(
+            f"{folder} exists: add --resume to go on, or choose another folder for the run"
+        )
 
 
 def fit_normaliser(corpus):
@@ -140,8 +156,8 @@ def window_starts(lengths, steps):
     """Where windows of `steps` inputs and their targets, one frame later, may begin.
 
     lengths: frames of each piece. Returns (count, 2) integers, (piece, start): every window of
-    steps + 1 frames that lies inside one piece. Paper, section 2.3: T − T̂ + 1 windows of T̂ points.
-    Notebook: 09, section 2.
+    steps + 1 frames that lies inside one piece; its last `steps` frames are the targets of its
+    first. Paper, section 2.3. Notebook: 09, section 2.
     """
     pairs = [
         np.stack([np.full(max(n - steps, 0), piece), np.arange(max(n - steps, 0))], axis=1)
@@ -179,6 +195,8 @@ class Windows:
     def validation(self):
         """Held-out inputs and targets, one window after the other, without noise; or None."""
         steps = self.config.steps
+        if not self.held_out:
+            return None
         starts = window_starts([len(piece) for piece in self.held_out], steps)
         starts = starts[starts[:, 1] % steps == 0]
         return self._cut(self.held_out, starts) if len(starts) else None
@@ -227,9 +245,7 @@ class _State:
                 f"{path} cannot be resumed from, it is damaged or of other settings: train into a "
                 "new folder"
             ) from problem
-        return cls(
-            described["epoch"], described["history"], described["best_loss"], stored["best"]
-        )
+        return cls(described["epoch"], described["history"], described["best_loss"], stored["best"])
 
     def write(self, folder, model):
         """One file, renamed into place: a kill leaves the old checkpoint or the new one."""
@@ -268,8 +284,8 @@ def _run_epochs(model, network, config, windows, state, folder, progress):
             held_out = float(model.evaluate(*validation, config.batch, verbose=0)) - penalty
         if not np.isfinite(held_out):
             raise TrainingError(
-                f"the held-out loss is not finite after epoch {epoch + 1}: lower --learning-rate; "
-                f"{folder} keeps the best network so far"
+                f"the held-out loss is not finite after epoch {epoch + 1}: lower --learning-rate "
+                "and train into another folder"
             )
         for name, value in (("epoch", epoch + 1), ("loss", loss), ("validation_loss", held_out)):
             state.history[name].append(value)
@@ -300,15 +316,17 @@ def _watch(epoch, batches, total, history, progress):
 
     message = ""
     if history["epoch"]:
-        message = (f"epoch {history['epoch'][-1]}: loss {history['loss'][-1]:.2f}, "
-                   f"held-out {history['validation_loss'][-1]:.2f}")
+        message = (
+            f"epoch {history['epoch'][-1]}: loss {history['loss'][-1]:.2f}, "
+            f"held-out {history['validation_loss'][-1]:.2f}"
+        )
 
     class Watch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if not np.isfinite(logs["loss"]):
                 raise TrainingError(
                     f"the loss is not finite in epoch {epoch + 1}, batch {batch + 1} of {batches}: "
-                    "lower --learning-rate; the best network and the last checkpoint are kept"
+                    "lower --learning-rate and train into another folder"
                 )
             if progress:
                 progress(epoch * batches + batch + 1, total, message)
@@ -401,8 +419,10 @@ def _stored_settings(folder, config, corpus):
         stored = TrainingConfig(**settings["training"])
         data = settings["data"]
     except (KeyError, TypeError, ValueError) as problem:
-        raise runs.RunError(f"{folder} cannot be resumed, its {runs.CONFIG} is not a run's "
-                            "settings: train into a new folder") from problem
+        raise runs.RunError(
+            f"{folder} cannot be resumed, its {runs.CONFIG} is not a run's "
+            "settings: train into a new folder"
+        ) from problem
     frames = sum(len(piece) for piece in corpus.split("train"))
     if data["train_frames"] != frames or stored_network.features != corpus.width:
         raise CorpusError(

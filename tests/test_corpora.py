@@ -1,0 +1,164 @@
+"""Corpora: folders of recordings become memory-mapped features, split by piece."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cmc_helpers import corpora, sequences
+from cmc_helpers.audio import read_audio, write_audio
+from cmc_helpers.corpora import CorpusError, build_corpus, load_corpus, open_corpus
+from cmc_helpers.features import FeatureConfig, extract_features
+
+CONFIG = FeatureConfig.preset("default")
+
+
+def tone(frequency, seconds=0.5):
+    return 0.3 * np.sin(2 * np.pi * frequency * np.arange(int(8000 * seconds)) / 8000)
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    folder = tmp_path / "recordings"
+    (folder / "deeper").mkdir(parents=True)
+    for number in range(11):
+        write_audio(folder / f"tone {number}.wav", tone(200 + 50 * number))
+    write_audio(folder / "deeper" / "last.flac", tone(900))
+    (folder / "broken.wav").write_text("this is not a recording")
+    (folder / "notes.txt").write_text("neither is this, and nobody asked for it")
+    return folder
+
+
+def test_a_folder_becomes_the_features_of_each_recording(recordings, tmp_path):
+    unreadable = build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    corpus = load_corpus(tmp_path / "corpus")
+    assert [path.name for path, _ in unreadable] == ["broken.wav"]
+    assert [piece.name for piece in corpus.pieces][:2] == ["deeper/last.flac", "tone 0.wav"]
+    assert len(corpus.pieces) == 12 and corpus.config == CONFIG
+    for piece in corpus.pieces:
+        assert isinstance(piece.features, np.memmap)
+        expected = extract_features(read_audio(recordings / piece.name), CONFIG)
+        np.testing.assert_array_equal(piece.features, expected)
+
+
+def test_the_split_is_by_piece_and_the_same_every_time(recordings, tmp_path):
+    splits = []
+    for name in ("one", "two"):
+        build_corpus(recordings, tmp_path / name, CONFIG)
+        splits.append([piece.split for piece in load_corpus(tmp_path / name).pieces])
+    assert splits[0] == splits[1]
+    assert splits[0].count("validation") == 1  # a tenth of twelve
+    build_corpus(recordings, tmp_path / "half", CONFIG, hold_out=0.5)
+    assert len(load_corpus(tmp_path / "half").split("validation")) == 6
+
+
+def test_two_recordings_leave_one_to_train_on(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_audio(tmp_path / "in" / "a.wav", tone(300))
+    write_audio(tmp_path / "in" / "b.wav", tone(400))
+    build_corpus(tmp_path / "in", tmp_path / "corpus", CONFIG)
+    splits = {piece.split for piece in load_corpus(tmp_path / "corpus").pieces}
+    assert splits == {"train", "validation"}
+
+
+def test_one_recording_is_held_out_at_its_end(tmp_path):
+    write_audio(tmp_path / "a.wav", tone(300, 2.0))
+    corpus = open_corpus(tmp_path / "a.wav")
+    (train,), (held_out,) = corpus.split("train"), corpus.split("validation")
+    whole = extract_features(read_audio(tmp_path / "a.wav"), CONFIG)
+    np.testing.assert_array_equal(np.concatenate([train, held_out]), whole)
+    assert len(held_out) == len(whole) // 10
+    assert open_corpus(tmp_path / "a.wav", hold_out=0).split("validation") == []
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(recordings, tmp_path):
+    def stop_at_the_fifth(done, total, name):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_corpus(recordings, tmp_path / "corpus", CONFIG, progress=stop_at_the_fifth)
+    with pytest.raises(CorpusError, match="unfinished"):
+        load_corpus(tmp_path / "corpus")
+    kept = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "corpus").glob("*.npy")}
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    build_corpus(recordings, tmp_path / "fresh", CONFIG)
+    manifests = [(tmp_path / n / "manifest.json").read_text() for n in ("corpus", "fresh")]
+    assert manifests[0] == manifests[1]
+    assert len(kept) == 4  # of the first five one is broken
+    for name, written in kept.items():
+        assert (tmp_path / "corpus" / name).stat().st_mtime_ns == written
+
+
+def test_a_changed_recording_is_read_again(recordings, tmp_path):
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    write_audio(recordings / "tone 0.wav", tone(3000))
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    piece = next(p for p in load_corpus(tmp_path / "corpus").pieces if p.name == "tone 0.wav")
+    loudest = np.asarray(piece.features).mean(axis=0).argmax()
+    assert loudest > 64  # 3 kHz lies in the groups of eight bins and the widest of four
+
+
+def test_vectors_from_a_csv_have_no_feature_settings(tmp_path):
+    sequences.write_csv(tmp_path / "bounce.csv", sequences.bounce(100))
+    corpus = open_corpus(tmp_path / "bounce.csv")
+    assert corpus.config is None and corpus.width == 8
+    assert not corpora.silent_frames(corpus.split("train")[0], None).any()
+
+
+def test_silence_is_60_db_below_the_loudest_frame():
+    features = np.full((3, 100), 1.0)
+    features[1] *= 10 ** (-59 / 20)
+    features[2] *= 10 ** (-61 / 20)
+    paper = FeatureConfig.preset("paper")
+    assert corpora.silent_frames(features, paper).tolist() == [False, False, True]
+    assert corpora.silent_frames(features**0.5, CONFIG).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda folder: (folder / "manifest.json").write_text("{"), "damaged"),
+        (lambda folder: next(folder.glob("*.npy")).write_bytes(b"no"), "does not hold"),
+        (lambda folder: next(folder.glob("*.npy")).unlink(), "does not exist"),
+        (lambda folder: np.save(next(folder.glob("*.npy")), np.zeros((3, 100))), "does not hold"),
+    ],
+)
+def test_a_damaged_corpus_is_refused_in_a_sentence(recordings, tmp_path, damage, sentence):
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    damage(tmp_path / "corpus")
+    with pytest.raises(CorpusError, match=sentence) as caught:
+        load_corpus(tmp_path / "corpus")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_of_another_pipeline_are_refused(recordings, tmp_path):
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    manifest = json.loads((tmp_path / "corpus" / "manifest.json").read_text())
+    manifest["features"]["hop"] = 128
+    (tmp_path / "corpus" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CorpusError, match="another version"):
+        load_corpus(tmp_path / "corpus")
+
+
+def test_a_corpus_of_another_preset_is_not_mixed(recordings, tmp_path):
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    with pytest.raises(CorpusError, match="other feature settings"):
+        build_corpus(recordings, tmp_path / "corpus", FeatureConfig.preset("paper"))
+
+
+def test_folders_without_anything_to_read_are_refused(tmp_path):
+    with pytest.raises(CorpusError, match="not a folder"):
+        build_corpus(tmp_path / "missing", tmp_path / "corpus", CONFIG)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match="holds no recordings"):
+        build_corpus(tmp_path / "empty", tmp_path / "corpus", CONFIG)
+    (tmp_path / "empty" / "bad.wav").write_text("no sound here")
+    with pytest.raises(CorpusError, match="no file in .* could be read"):
+        build_corpus(tmp_path / "empty", tmp_path / "corpus", CONFIG)
+
+
+def test_a_sample_is_found_by_name_and_another_name_lists_them():
+    assert corpora.sample_path("bounce.csv").is_file()
+    with pytest.raises(CorpusError, match="bach_prelude.flac"):
+        corpora.sample_path("bach_prelude.mp3")
