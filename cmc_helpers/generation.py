@@ -50,6 +50,8 @@ def generate(
     strategy, tau, sigma_scale = settings(run, strategy, tau, sigma_scale)
     if steps < 1 or sequences < 1:
         raise ValueError(f"steps and sequences must be at least 1, not {steps} and {sequences}")
+    if seed < 0:
+        raise ValueError(f"a seed is an integer from 0 upwards, not {seed}")
     inputs = _primed(run, primer)
     begin = len(inputs) - 1  # outputs before the primer's end are replaced by the primer itself
     total = begin + steps
@@ -114,6 +116,8 @@ def _primed(run, primer):
             f"a primer for this run has the shape (frames, {run.network.features}), "
             f"not {primer.shape}"
         )
+    if not np.isfinite(primer).all():
+        raise ValueError("the primer holds NaN or infinite values: give it finite features")
     return run.normaliser.transform(primer)
 
 

@@ -207,7 +207,7 @@ def _load_normaliser(path, m):
     import zipfile
 
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             normaliser = Normaliser(arrays["offset"], arrays["matrix"], arrays["inverse"])
         fits = normaliser.offset.shape == (m,) and normaliser.matrix.shape == (m, m)
         fits = fits and np.allclose(normaliser.matrix @ normaliser.inverse, np.eye(m), atol=1e-6)

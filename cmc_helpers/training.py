@@ -230,7 +230,7 @@ class _State:
             return cls.fresh(model)
         path = readable_file(folder / runs.CHECKPOINT, TrainingError)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 described = json.loads(str(arrays["state"]))
                 stored = {
                     kind: [arrays[f"{kind}_{i}"] for i in range(described["counts"][kind])]

@@ -1,0 +1,122 @@
+"""Generation: the network runs free, step by step, exactly as it was taught."""
+
+import numpy as np
+import pytest
+
+from cmc_helpers import generation, mixtures, runs
+from cmc_helpers.generation import generate
+from cmc_helpers.mixtures import STRATEGIES
+
+
+@pytest.fixture(scope="module")
+def run(audio_run):
+    return runs.load(audio_run)
+
+
+@pytest.fixture(scope="module")
+def small(vectors_run):
+    return runs.load(vectors_run)
+
+
+def mixture_after(run, inputs):
+    """The mixture for each frame after `inputs` (T, m), by the teacher-forced network."""
+    output = np.asarray(run.model(inputs[None]))[0]
+    return mixtures.from_network_output(output, run.network.components, run.network.sigma_floor)
+
+
+def test_free_running_equals_the_teacher_forced_network_fed_with_what_it_made(run):
+    # Feed the whole generated sequence back at once: each frame must be the greedy choice of the
+    # mixture that the network gives there. 200 frames cross a border between compiled blocks.
+    made = run.normaliser.transform(generate(run, 200, strategy="greedy").vectors[0])
+    heard = run.normaliser.transform(run.primer)
+    inputs = np.concatenate([heard, made[:-1]])
+    mixture = mixture_after(run, inputs)
+    expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(len(inputs)), np.zeros((1, 100)))
+    np.testing.assert_allclose(made, expected[len(heard) - 1 :], atol=1e-4)
+
+
+def test_a_primer_is_heard_frame_by_frame(run):
+    primer = run.primer[:40]
+    first = generate(run, 1, strategy="greedy", primer=primer).vectors[0, 0]
+    mixture = mixture_after(run, run.normaliser.transform(primer))
+    expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(40), np.zeros((1, 100)))
+    np.testing.assert_allclose(run.normaliser.transform(first[None])[0], expected[-1], atol=1e-4)
+
+
+def test_an_empty_primer_begins_from_zeros(run):
+    first = generate(run, 1, strategy="greedy", primer=np.empty((0, 100))).vectors[0, 0]
+    mixture = mixture_after(run, np.zeros((1, 100), np.float32))
+    expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(1), np.zeros((1, 100)))
+    np.testing.assert_allclose(run.normaliser.transform(first[None])[0], expected[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_same_seed_gives_the_same_bytes(run, strategy):
+    one, two = (generate(run, 30, strategy=strategy, seed=3) for _ in range(2))
+    assert one.vectors.tobytes() == two.vectors.tobytes()
+    assert one.components.tobytes() == two.components.tobytes()
+
+
+def test_another_seed_gives_other_noise(run):
+    one, two = (generate(run, 30, strategy="sample", seed=seed) for seed in (0, 1))
+    assert not np.array_equal(one.vectors, two.vectors)
+
+
+def test_a_longer_generation_begins_like_a_shorter_one(run):
+    short = generate(run, 30, strategy="sample").vectors
+    long = generate(run, 300, strategy="sample").vectors
+    np.testing.assert_array_equal(short, long[:, :30])
+
+
+def test_a_sequence_is_the_same_alone_and_among_others(run):
+    alone = generate(run, 20, strategy="sample", sigma_scale=0.3)
+    among = generate(run, 20, strategy="sample", sigma_scale=0.3, sequences=4)
+    assert among.vectors.shape == (4, 20, 100) and among.components.shape == (4, 20)
+    np.testing.assert_allclose(alone.vectors[0], among.vectors[0], atol=1e-3)
+    assert not np.allclose(among.vectors[0], among.vectors[1], atol=1e-2)
+
+
+def test_tau_0_is_greedy_and_sigma_scale_adds_noise(run):
+    greedy = generate(run, 30, strategy="greedy").vectors
+    np.testing.assert_array_equal(greedy, generate(run, 30, strategy="tempered", tau=0.0).vectors)
+    noisy = generate(run, 1, strategy="greedy", sigma_scale=0.5).vectors
+    assert np.abs(noisy[0, 0] - greedy[0, 0]).max() > 0
+
+
+def test_what_is_not_given_comes_from_the_run(run, small):
+    assert generation.settings(run) == ("sample", 0.6, 0.6)
+    assert generation.settings(run, strategy="greedy") == ("greedy", 0.6, 0.0)
+    assert generation.settings(run, tau=0.2, sigma_scale=0.1) == ("sample", 0.2, 0.1)
+    assert generation.settings(small) == ("greedy", 0.6, 0.0)
+    assert generation.settings(small, strategy="sample") == ("sample", 0.6, 1.0)
+
+
+def test_progress_reaches_its_end(run):
+    seen = []
+    generate(run, 300, progress=lambda done, total, message: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1] and len(seen) > 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"sequences": 0}, "sequences"),
+        ({"strategy": "loud"}, "loud"),
+        ({"tau": 1.5}, "τ"),
+        ({"tau": float("nan")}, "τ"),
+        ({"sigma_scale": -1.0}, "sigma_scale"),
+        ({"primer": np.zeros((5, 7))}, "primer"),
+        ({"primer": np.full((5, 100), np.nan)}, "primer"),
+        ({"form": "other"}, "form"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_bad_arguments_are_named(run, wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        generate(run, **({"steps": 5, "strategy": "greedy"} | wrong))
+
+
+def test_output_that_grows_without_bounds_is_refused(small):
+    with pytest.raises(ValueError, match="without bounds"):
+        generate(small, 50, strategy="sample", sigma_scale=3e38)
