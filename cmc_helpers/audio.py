@@ -1,11 +1,14 @@
 """Recordings ↔ waveforms: mono, at one sample rate, and every bad file named in one sentence.
 
-The decoder, libsndfile, quietly returns what is left of a file that was cut short. So before it
-is asked, the length that a file's own header promises is compared with what is there.
+The decoder, libsndfile, returns what is left of a file that was cut short as if that were all. So
+the length that the file's own header promises is first compared with what is there.
 """
 
 import mmap
+import os
+import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +19,9 @@ from cmc_helpers.files import FileError, readable_file, replacing
 
 SILENCE = 10 ** (-90 / 20)  # just above the smallest step of 16 bits
 CANCELLED = 10 ** (-30 / 20)  # peak of the channels' mean, relative to the first channel
+LARGEST = 1e30  # of a sample: soxr computes in 32 bits
 SAMPLE_RATES = range(1_000, 768_001)  # in Hz; any other comes from a damaged header
-BLOCK = 2**16  # numbers read or written at once: memory follows the sound, not the header
+BLOCK = 2**16  # frames read or written at once: memory follows the sound, not the header
 ENDLESS = 2**62  # frames; libsndfile says more than this when it does not know
 
 # Formats made of chunks: where the first one starts, how many bytes its name and its size take,
@@ -38,6 +42,7 @@ KILOBITS = (
 )
 
 AGAIN = "copy or download it again"
+CUT = f"is cut short: {AGAIN}"
 CONVERT = f"{AGAIN}, or convert it to WAV or FLAC, for example with ffmpeg -i x.m4a x.wav"
 
 
@@ -57,9 +62,12 @@ def read_audio(path, sample_rate=8000, min_samples=256):
     Notebook: 07, section 1.
     """
     path = readable_file(path, AudioError)
-    _require_whole(path)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if fault := _fault(data):
+            raise AudioError(f"{path} {fault}")
     try:
-        blocks = list(_decode(path, sample_rate))
+        with _without_chatter():
+            blocks = list(_decode(path, sample_rate))
     except (soundfile.SoundFileError, TypeError) as problem:  # TypeError: named x.raw
         reason = str(getattr(problem, "error_string", problem)).rstrip(".")
         raise AudioError(f"{path} cannot be decoded ({reason}): {CONVERT}") from problem
@@ -118,11 +126,25 @@ def write_audio(path, waveform, sample_rate=8000):
             ) from problem
 
 
+@contextmanager
+def _without_chatter():
+    """Drop what libmpg123, inside libsndfile, writes to file descriptor 2 about a damaged MP3."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
 class _Recording(soundfile.SoundFile):
     """A sound file that is read once, from front to back.
 
-    soundfile seeks after each block of a file that can seek, which garbles an MP3 of variable bit
-    rate and fails in a FLAC that came through a pipe.
+    soundfile seeks after each block of a file that can seek, which garbles an MP3 and fails in a
+    FLAC that came through a pipe.
     """
 
     def seekable(self):
@@ -138,16 +160,13 @@ def _decode(path, sample_rate):
         # libsndfile guesses the length of an MP3, and does not know that of a FLAC from a pipe.
         guessed = recording.subtype.startswith("MPEG") or recording.frames > ENDLESS
         left = ENDLESS if guessed else recording.frames
-        frames = max(1, BLOCK // recording.channels)
-        while left and len(block := recording.read(min(frames, left), always_2d=True)):
+        while left and len(block := recording.read(min(BLOCK, left), always_2d=True)):
             left -= len(block)
-            with np.errstate(over="ignore", invalid="ignore"):
-                mean = block.mean(axis=1)
-            if not np.isfinite(mean).all():
+            if not _peak(block) < LARGEST:  # nor is NaN
                 raise AudioError(f"{path} holds NaN or infinite samples: export it again")
-            yield resampler.resample_chunk(np.column_stack([mean, block[:, 0]]))
+            yield resampler.resample_chunk(np.column_stack([block.mean(axis=1), block[:, 0]]))
         if left and not guessed:
-            raise AudioError(f"{path} is cut short: {AGAIN}")
+            raise AudioError(f"{path} {CUT}")
         yield resampler.resample_chunk(np.empty((0, 2)), last=True)
 
 
@@ -155,24 +174,21 @@ def _peak(waveform):
     return np.abs(waveform).max()
 
 
-def _require_whole(path):
-    """Raise AudioError for a file of another kind, or one that ends before its header says."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if data[:4] in CHUNKS:
-            whole = _chunks_are_whole(data)
-        elif data[:4] == b".snd":
-            start, size = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
-            whole = _is_placeholder(size) or start + size <= len(data)
-        elif data[:4] == b"OggS":
-            whole = _ogg_is_whole(data)
-        elif data[:3] == b"ID3" or _mp3_frame_length(data[:4]):
-            whole = _mp3_is_whole(data)
-        elif data[:4] == b"fLaC":
-            whole = True  # as far as can be told before it is decoded
-        else:
-            raise AudioError(f"{path} is not WAV, FLAC, Ogg, MP3, AIFF, AU, CAF or W64: {CONVERT}")
-    if not whole:
-        raise AudioError(f"{path} is cut short: {AGAIN}")
+def _fault(data):
+    """Say what is wrong with a sound file, as far as its headers tell; None when nothing is."""
+    kind, whole = data[:4], True
+    if kind in CHUNKS:
+        whole = _chunks_are_whole(data)
+    elif kind == b".snd":
+        start, size = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
+        whole = _is_placeholder(size) or start + size <= len(data)
+    elif kind == b"OggS":
+        whole = _ogg_is_whole(data)
+    elif kind[:3] == b"ID3" or _mp3_frame_length(kind):
+        return _mp3_fault(data)
+    elif kind != b"fLaC":  # which counts its samples, so that the decoder can tell
+        return f"is not WAV, FLAC, Ogg, MP3, AIFF, AU, CAF or W64: {CONVERT}"
+    return None if whole else CUT
 
 
 def _chunks_are_whole(data):
@@ -214,23 +230,26 @@ def _ogg_is_whole(data):
     return len(segments) == head[26] and page + 27 + head[26] + sum(segments) <= len(data)
 
 
-def _mp3_is_whole(data):
-    """Tell whether the last frame is complete, and none is missing that a Xing header counts."""
+def _mp3_fault(data):
+    """Say whether frames are missing; what is not a frame is left to the decoder to judge."""
     position = 0
     while data[position : position + 3] == b"ID3":  # its size is written in 7 bits of each byte
         size = data[position + 6 : position + 10]
         position += 10 + sum(byte << 7 * power for power, byte in enumerate(reversed(size)))
     xing = max(data.find(mark, position, position + 64) for mark in (b"Xing", b"Info"))
     counts_frames = xing >= 0 and int.from_bytes(data[xing + 4 : xing + 8], "big") & 1
-    expected = int.from_bytes(data[xing + 8 : xing + 12], "big") if counts_frames else 0
-    frames = 0
+    count = int.from_bytes(data[xing + 8 : xing + 12], "big") if counts_frames else 0
+    lengths = []
     while length := _mp3_frame_length(data[position : position + 4]):
         position += length
-        frames += 1
-    tail = data[position : position + 4]
-    if tail:  # tags, what only the decoder can judge, or the first bytes of one more frame
-        return len(tail) == 4 or tail[0] != 0xFF
-    return position == len(data) and frames >= max(1, expected)
+        lengths.append(length)
+    rest = data[position : position + 4]
+    in_a_frame = position > len(data) or (len(rest) < 4 and rest[:1] == b"\xff")
+    if in_a_frame or (not rest and len(lengths) < max(1, count)):
+        return CUT
+    if not count and lengths and max(lengths) - min(lengths) > 1:  # more than the padding
+        return f"has a variable bit rate but no count of its frames: {CONVERT}"
+    return None
 
 
 def _mp3_frame_length(header):

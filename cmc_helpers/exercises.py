@@ -50,7 +50,7 @@ def check(exercise, answer):
     if exercise not in _CHECKS:
         raise ValueError(f"there is no exercise {exercise!r}; choose one of {', '.join(_CHECKS)}")
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return Verdict(exercise, "right", _CHECKS[exercise](_Learner(answer)))
     except _NotAttempted:
@@ -177,7 +177,7 @@ def _drop_first_frame(answer):
         waveform = np.random.default_rng(n).standard_normal(n)
         wanted = _spectrogram(waveform)[1:]
         asked = f"for a waveform of {n} samples"
-        got = numbers(answer(waveform.copy()), asked)
+        got = numbers(answer(waveform), asked)
         expect(
             got.ndim == 1 and len(got) >= 256,
             f"{asked} you return the shape {got.shape}, which holds no window of 256 samples",

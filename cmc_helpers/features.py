@@ -92,14 +92,20 @@ def a_weighting(frequencies):
 
 
 def weight(waveform, config):
-    """Apply the A-curve to the whole waveform at once: irfft(rfft(x) · W). Shape (samples,)."""
+    """Apply the A-curve to the whole waveform at once: irfft(rfft(x) · W). Shape (samples,).
+
+    Notebook: 07, section 2.
+    """
     frequencies = np.fft.rfftfreq(len(waveform), 1 / config.sample_rate)
     gain = a_weighting(frequencies) ** config.weighting_power
     return np.fft.irfft(np.fft.rfft(waveform) * gain, len(waveform))
 
 
 def unweight(waveform, config):
-    """Undo `weight`: safe because the clamped curve never falls below its value at 100 Hz."""
+    """Undo `weight`: safe because the clamped curve never falls below its value at 100 Hz.
+
+    Notebook: 07, section 2.
+    """
     frequencies = np.fft.rfftfreq(len(waveform), 1 / config.sample_rate)
     gain = a_weighting(frequencies) ** config.weighting_power
     return np.fft.irfft(np.fft.rfft(waveform) / gain, len(waveform))

@@ -74,7 +74,7 @@ def piano(notes: Sequence[Note], sample_rate=22050, seed=0, pedal=()):
     """
     _check(notes, sample_rate, lowest=21, highest=108)
     ends = [note.start + note.duration for note in notes]
-    ends = [max([end, *(up for down, up in pedal if down <= end < up)]) for end in ends]
+    ends = [max([end, *(up for down, up in pedal if down <= end)]) for end in ends]
     sound = np.zeros(round((max(ends) + 1) * sample_rate))
     for index, (note, end) in enumerate(zip(notes, ends, strict=True)):
         tone = _struck_string(note, end - note.start, sample_rate, seed, index)
@@ -256,7 +256,7 @@ def _resonances(source, formants, sample_rate):
     delay = np.exp(-2j * np.pi * hertz / sample_rate)  # z to the power -1
 
     tract = 1 / (1 + 1j * hertz / 1500)  # a voice that does not shout is dull above 1.5 kHz
-    for centre, width in zip([*glide, *upper], [*BANDWIDTHS, *0.08 * upper], strict=True):
+    for centre, width in zip([*upper, *glide], [*0.08 * upper, *BANDWIDTHS], strict=True):
         radius = np.exp(-np.pi * width / sample_rate)
         b = 2 * radius * np.cos(2 * np.pi * np.reshape(centre, (-1, 1)) / sample_rate)
         tract = tract * (1 - b + radius**2) / (1 - b * delay + radius**2 * delay**2)
@@ -278,7 +278,7 @@ def _in_a_room(sound, sample_rate, seed):
     from scipy.signal import oaconvolve
 
     response = _noise([seed, 1000], 0.9, 1, (150, 2500), 0.16, sample_rate)
-    response[: round(0.006 * sample_rate)] = 0
+    response[: round(0.006 * sample_rate) + 1] = 0
     response *= 0.35 / np.linalg.norm(response)
     response[0] = 1
     sound = oaconvolve(sound, response)[: len(sound)]

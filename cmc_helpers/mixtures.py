@@ -124,9 +124,7 @@ def exact_maximum(mixture, iterations=100, xp=np):
     return _pick(points, best, xp), best % means.shape[-2]
 
 
-def next_vector(
-    mixture, strategy, uniform, noise, tau=0.6, sigma_scale=None, form="exact", xp=np
-):
+def next_vector(mixture, strategy, uniform, noise, tau=0.6, sigma_scale=None, form="exact", xp=np):
     """One vector by one of the paper's four strategies (section 2.1.2), and its component.
 
     strategy: "greedy" (the top mean of π̂), "exact" (the maximum of the density), "tempered" (a
@@ -160,7 +158,9 @@ def default_sigma_scale(strategy):
 def check_sampling(strategy, tau, sigma_scale):
     """Raise ValueError, in one sentence, for settings that no strategy can follow."""
     if strategy not in STRATEGIES:
-        raise ValueError(f"there is no strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+        raise ValueError(
+            f"there is no strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}"
+        )
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"τ is a share of probability from 0 to 1, not {tau}")
     if not (0.0 <= sigma_scale < math.inf):

@@ -53,7 +53,7 @@ def build(config, weight_penalty=0.0):
     """A Keras model (batch, T, m) → raw mixture parameters (batch, T, 2K + K·m).
 
     weight_penalty: λ of the paper's λ/2 ‖θ‖² (section 6.1), added to the loss for every weight
-    and bias.
+    and bias; the gains and shifts of LayerNorm stay free.
     """
     import keras
 

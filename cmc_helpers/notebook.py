@@ -11,6 +11,7 @@ import io
 import os
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -131,15 +132,25 @@ class Progress:
 
 
 class WidgetProgress(Progress):
-    """A bar in a notebook. Only its label is stored and compared by nbval, not how far it came."""
+    """A bar in a notebook. Only its label is stored and compared by nbval, not how far it came.
 
-    bar = None
+    It moves ten times a second at most: training may have a thousand steps in that time.
+    """
+
+    bar, message, due = None, "", 0.0
 
     def show(self, message):
+        self.message = message
         if self.bar is None:
             self._open()
-        self.bar.max, self.bar.value = max(self.total, 1), self.done
-        self.text.value = f"{self.done} of {self.total}  {message}"
+        if time.monotonic() >= self.due or self.done >= self.total:
+            self.close()
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.max, self.bar.value = max(self.total, 1), self.done
+            self.text.value = f"{self.done} of {self.total}  {self.message}"
+            self.due = time.monotonic() + 0.1
 
     def _open(self):
         import ipywidgets
@@ -165,7 +176,7 @@ class TerminalProgress(Progress):
         if self.bar is None:
             from tqdm import tqdm
 
-            self.bar = tqdm(desc=self.label, file=sys.stderr, disable=None, leave=True)
+            self.bar = tqdm(desc=self.label, total=self.total, file=sys.stderr, disable=None)
         self.bar.total = self.total
         self.bar.set_postfix_str(message, refresh=False)
         self.bar.update(self.done - self.bar.n)
@@ -211,7 +222,7 @@ def _held_back_stderr():
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # Ctrl-C is no failure
             held.seek(0)
             os.write(stderr, held.read())
             raise

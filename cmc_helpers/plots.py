@@ -58,6 +58,7 @@ def figure_with_alt(figure, alt):
     figure = getattr(figure, "figure", figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, facecolor="white", metadata={"Software": None})
+    buffer = _with_palette(buffer)
     if figure.canvas.manager is not None:  # made by pyplot
         import matplotlib.pyplot
 
@@ -163,6 +164,17 @@ def compare(sounds, title, *, sample_rate=8000, decibels=60):
         ax.label_outer()
     figure.suptitle(title)
     return figure
+
+
+def _with_palette(buffer):
+    """The same PNG in 256 colours: less than half the bytes, and nothing to be seen of it."""
+    from PIL import Image
+
+    smaller = io.BytesIO()
+    picture = Image.open(buffer).convert("RGB")
+    picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    picture.save(smaller, "PNG", dpi=(100, 100))
+    return smaller
 
 
 def _figure(height):

@@ -152,9 +152,11 @@ def write_primer(folder, features):
 
 
 def write_model(folder, model):
-    """Write model.keras."""
+    """Write model.keras: layers and weights, without the optimizer that trained them."""
+    import keras
+
     with replacing(Path(folder) / MODEL, RunError) as temporary:
-        model.save(temporary)
+        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
 
 
 def write_history(folder, history):

@@ -42,7 +42,8 @@ class TrainingConfig:
     a linear warm-up, falling as a cosine to 2 %. input_noise: standard deviation of the Gaussian
     noise on the inputs, in normalised units. clip: largest norm of the whole gradient.
     weight_penalty: λ of λ/2 ‖θ‖² (paper, 6.1). patience: epochs without a better held-out loss
-    before stopping; None never stops early.
+    before stopping; None never stops early. keep: the network that the run holds in the end, the
+    "best" on held-out data or the "last", which over-fits (the paper's 4.2 does so on purpose).
     """
 
     epochs: int = 30
@@ -54,6 +55,7 @@ class TrainingConfig:
     clip: float = 1.0
     weight_penalty: float = 0.0
     patience: int | None = None
+    keep: str = "best"
     seed: int = 0
 
     def __post_init__(self):
@@ -66,6 +68,8 @@ class TrainingConfig:
         for name in ("warmup", "input_noise", "weight_penalty", "seed"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if self.keep not in ("best", "last"):
+            raise ValueError(f"keep is 'best' or 'last', not {self.keep!r}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, not {self.patience}")
 
@@ -92,7 +96,7 @@ def train(corpus, folder, network=None, config=None, sampling=None, resume=False
     with the settings stored there; of `config` only `epochs` counts, to train longer.
     progress(done, total, message) is called after every batch, with the last epoch's losses as the
     message. The run holds the best network by held-out loss (by training loss where nothing is
-    held out). Raises TrainingError (settings that do not fit the data, a loss that is not finite)
+    held out), or the last if `config.keep` says so. Raises TrainingError (settings that do not fit the data, a loss that is not finite)
     and RunError (the folder).
     """
     folder = Path(folder)
@@ -121,7 +125,8 @@ def train(corpus, folder, network=None, config=None, sampling=None, resume=False
     runs.write_normaliser(folder, normaliser)
     runs.write_primer(folder, _primer(corpus))
     _run_epochs(model, network, config, windows, state, folder, progress)
-    model.set_weights(state.best_weights)
+    if config.keep == "best":
+        model.set_weights(state.best_weights)
     runs.write_model(folder, model)
     return runs.load(folder)
 
@@ -292,6 +297,7 @@ def _run_epochs(model, network, config, windows, state, folder, progress):
         state.epoch += 1
         if held_out < state.best_loss:
             state.best_loss, state.best_weights = held_out, model.get_weights()
+        if config.keep == "last" or state.best_loss == held_out:
             runs.write_model(folder, model)
         runs.write_history(folder, state.history)
         state.write(folder, model)

@@ -68,8 +68,6 @@ def execute(path):
         timeout=CELL_SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        store_widget_state=False,
-        record_timing=False,
         extra_arguments=["--log-level=ERROR"],
         coalesce_streams=True,
         on_cell_start=lambda cell, cell_index: current.append(cell_index),

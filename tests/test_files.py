@@ -17,8 +17,17 @@ def test_a_readable_file_comes_back_as_a_path(tmp_path):
     assert readable_file(str(path)) == path
 
 
-@pytest.mark.parametrize("name", ["missing.txt", "folder", "empty.txt", "pipe", "a.txt/b.txt"])
-def test_what_cannot_be_read_is_named_in_one_sentence_of_the_callers_error(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing.txt", "does not exist"),
+        ("folder", "is a folder"),
+        ("empty.txt", "is empty"),
+        ("pipe", "is a device or a pipe"),
+        ("a.txt/b.txt", "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_read_is_named_in_one_sentence_of_the_callers_error(tmp_path, name, reason):
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty.txt").touch()
@@ -26,7 +35,8 @@ def test_what_cannot_be_read_is_named_in_one_sentence_of_the_callers_error(tmp_p
     with pytest.raises(ShelfError) as caught:
         readable_file(tmp_path / name, ShelfError)
     message = str(caught.value)
-    assert message.startswith(str(tmp_path / name)) and ": " in message and "\n" not in message
+    assert message.startswith(f"{tmp_path / name} {reason}")
+    assert ": " in message and "\n" not in message
 
 
 def test_a_file_without_permission_is_named(tmp_path, monkeypatch):
@@ -76,8 +86,17 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["missing/a.txt", "folder", "pipe", "file/a.txt", "a" * 300])
-def test_where_nothing_can_be_written_is_named(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing/a.txt", "cannot be written: make the folder"),
+        ("file/a.txt", "cannot be written: make the folder"),
+        ("folder", "is a folder: "),
+        ("pipe", "is a device or a pipe: "),
+        ("a" * 300, "cannot be written: choose another folder"),
+    ],
+)
+def test_where_nothing_can_be_written_is_named(tmp_path, name, reason):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
@@ -85,7 +104,7 @@ def test_where_nothing_can_be_written_is_named(tmp_path, name):
     with pytest.raises(ShelfError) as caught, replacing(tmp_path / name, ShelfError):
         pytest.fail("the body ran")
     message = str(caught.value)
-    assert message.startswith(str(tmp_path / name)) and ": " in message and "\n" not in message
+    assert message.startswith(f"{tmp_path / name} {reason}") and "\n" not in message
     assert sorted(tmp_path.rglob("*")) == before
 
 

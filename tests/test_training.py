@@ -124,6 +124,20 @@ def test_learning_happens_and_the_best_epoch_is_kept(tmp_path):
     assert abs(best - min(losses)) < 1e-3
 
 
+def test_the_last_network_is_kept_when_over_fitting_is_the_purpose(tmp_path):
+    config = replace(SHORT, epochs=6, learning_rate=1.0, keep="last")
+    last = train(bouncing(), tmp_path / "last", NETWORK, config)
+    best = train(bouncing(), tmp_path / "best", NETWORK, replace(config, keep="best"))
+    assert last.history == best.history
+    losses = last.history["validation_loss"]
+    assert losses[-1] > min(losses)  # such a learning rate does not end at its best
+    with np.load(tmp_path / "last" / "checkpoint.npz") as checkpoint:
+        for number, weight in enumerate(weights(last)):
+            np.testing.assert_array_equal(weight, checkpoint[f"weights_{number}"])
+        for number, weight in enumerate(weights(best)):
+            np.testing.assert_array_equal(weight, checkpoint[f"best_{number}"])
+
+
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path):
     whole = train(bouncing(), tmp_path / "whole", NETWORK, SHORT)
 
@@ -253,6 +267,7 @@ def test_resuming_with_other_data_or_a_damaged_checkpoint_is_refused(tmp_path):
         {"input_noise": float("nan")},
         {"weight_penalty": float("inf")},
         {"patience": 0},
+        {"keep": "worst"},
         {"seed": -1},
     ],
 )

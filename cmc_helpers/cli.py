@@ -1,0 +1,424 @@
+"""`cmc …`: the command line, a thin face over the modules of this package.
+
+The exit status is 0, or 2 with one line on standard error that says what is wrong with which file
+and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for `train` and `generate`.
+"""
+
+import inspect
+import math
+import shlex
+import sys
+import warnings
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import numpy as np
+
+from cmc_helpers import corpora, generation, inversion, mixtures, networks, runs, training
+from cmc_helpers.audio import read_audio, write_audio
+from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
+from cmc_helpers.files import FileError, replacing
+from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+from cmc_helpers.sequences import read_csv, write_csv
+
+SOUND = (".wav", ".flac", ".ogg")
+
+
+def main(arguments=None):
+    """Run `cmc` with a list of arguments (the process's own if None); return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the libraries' own are for programmers
+        warnings.filterwarnings("always", category=UserWarning, module="cmc_helpers")
+        warnings.showwarning = lambda message, *_: _complain(f"warning: {message}")
+        try:
+            return commands.main(arguments or ["--help"], "cmc", standalone_mode=False) or 0
+        except click.UsageError as problem:
+            command = problem.ctx.command_path if problem.ctx else "cmc"
+            message = problem.format_message().rstrip(".")
+            _complain(f"{message[0].lower()}{message[1:]} ({command} --help explains)")
+        except click.ClickException as problem:
+            _complain(problem.format_message())
+        except MemoryError:
+            _complain("there is not enough memory: ask for less, or close other programs")
+        except OSError as problem:  # the disk's or the system's, not foreseen by the pipeline
+            where = f"{problem.filename}: " if problem.filename else ""
+            _complain(f"{where}{problem.strerror or problem}")
+        except ValueError as problem:
+            _complain(problem)
+    return 2
+
+
+class _Commands(click.Group):
+    """Commands in the order of the work, where Ctrl-C ends in a sentence."""
+
+    def list_commands(self, context):
+        return list(self.commands)
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            raise click.ClickException("stopped: no file is left half-written") from None
+
+
+class _Number(click.FloatRange):
+    """A number in a range. NaN, which is in none, passes click's own check."""
+
+    def convert(self, value, parameter, context):
+        number = super().convert(value, parameter, context)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", parameter, context)
+        return number
+
+
+@click.group(cls=_Commands, context_settings={"show_default": True, "max_content_width": 100})
+def commands():
+    """From a recording to new sound: features, a network trained on them, what it makes of them.
+
+    \b
+    cmc train data_samples/bounce.csv --run r    vectors: a line of numbers per step
+    cmc generate r -o out.csv --steps 200
+    \b
+    cmc train my_recordings/ --run r             sound: a folder of recordings
+    cmc generate r -o out.wav --seconds 10
+
+    What each command does and takes: cmc COMMAND --help.
+    """
+
+
+def _output(text):
+    return click.option("-o", "--output", required=True, metavar="FILE", help=text)
+
+
+def _preset(text, **settings):
+    text += " paper: as published; original-2017: as its code did; default: what sounds best."
+    return click.option("--preset", type=click.Choice(tuple(PRESETS)), help=text, **settings)
+
+
+def _seed(text, **settings):
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), help=text, **settings)
+
+
+@commands.command("features")
+@click.argument("audio")
+@_output("The CSV file to write.")
+@_preset("How sound becomes numbers.", default="default")
+def features_command(audio, output, preset):
+    """Turn the recording AUDIO into features.
+
+    The CSV file gets a line of 100 numbers for every frame, 125 frames per second. AUDIO may be
+    WAV, FLAC, Ogg, MP3, AIFF, AU, CAF or W64, at any sample rate, with any number of channels.
+    """
+    config = FeatureConfig.preset(preset)
+    _check_output(output, ".csv")
+    features = extract_features(read_audio(audio, config.sample_rate), config)
+    write_csv(output, features)
+    _say(f"{output}: {_length(len(features), config)}")
+
+
+_ITERATIONS = ", ".join(
+    f"{inspect.signature(method).parameters['iterations'].default} for {name}"
+    for name, method in inversion.METHODS.items()
+)
+
+
+@commands.command("invert")
+@click.argument("features", metavar="F.csv")
+@_output("The sound file to write: .wav, .flac or .ogg, 8 kHz, mono.")
+@_preset("How the features were made.", default="default")
+@click.option(
+    "--method",
+    type=click.Choice(tuple(inversion.METHODS)),
+    default="griffin-lim",
+    help="How the phase is found; slaney is the paper's way.",
+)
+@click.option(
+    "--iterations",
+    type=click.IntRange(0, 10_000),
+    help="How often the phase is refined.",
+    show_default=_ITERATIONS,
+)
+def invert_command(features, output, preset, method, iterations):
+    """Turn features back into sound.
+
+    F.csv holds a line of 100 numbers for every frame, as cmc features writes it.
+    """
+    config = FeatureConfig.preset(preset)
+    _check_output(output, *SOUND)
+    vectors = read_csv(features)
+    if vectors.shape[1] != 100:
+        raise FileError(
+            f"{features} has {vectors.shape[1]} columns but a frame has 100 features: give a file "
+            "made by cmc features or cmc generate"
+        )
+    options = {} if iterations is None else {"iterations": iterations}
+    waveform = inversion.invert_features(vectors, config, method, **options)
+    write_audio(output, waveform, config.sample_rate)
+    _say(f"{output}: {_length(len(vectors), config)}")
+
+
+@commands.command("corpus")
+@click.argument("folder")
+@click.option("-o", "--output", required=True, metavar="CORPUS", help="The folder to write.")
+@_preset("How sound becomes numbers.", default="default")
+@_seed("Which tenth of the recordings is held out.", default=0)
+def corpus_command(folder, output, preset, seed):
+    """Turn a folder of recordings into a corpus to train on.
+
+    All recordings in FOLDER and its subfolders are read. A tenth of them is held out to validate
+    the training with. What cannot be read is listed at the end. The same command again goes on
+    where it was stopped, and reads only what is new.
+    """
+    config = FeatureConfig.preset(preset)
+    with terminal_progress("Reading") as progress:
+        unreadable = corpora.build_corpus(folder, output, config, seed=seed, progress=progress)
+    for _, reason in unreadable:
+        _complain(f"warning: left out: {reason}")
+    corpus = corpora.load_corpus(output)
+    names = {piece.name for piece in corpus.pieces}
+    frames = sum(len(piece.features) for piece in corpus.pieces)
+    _say(f"{output}: {len(names)} recordings, {_length(frames, config)}")
+
+
+def _usual_settings(config):
+    """What `training.defaults` finds usual, by name, for data with this FeatureConfig."""
+    piece = corpora.Piece("", np.zeros((1, 1)), "train")
+    network, usual, _ = training.defaults(corpora.Corpus("", (piece,), config))
+    return asdict(network) | asdict(usual)
+
+
+_FOR_VECTORS, _FOR_SOUND = _usual_settings(None), _usual_settings(FeatureConfig())
+
+
+def _setting(flag, kind, text, name=None):
+    """An option that stays None unless it is given: its default depends on the data."""
+    name = name or flag.replace("-", "_")
+    vectors, sound = _FOR_VECTORS[name], _FOR_SOUND[name]
+    usual = vectors if vectors == sound else f"{vectors} for vectors, {sound} for recordings"
+    usual = "never" if usual is None else str(usual)
+    return click.option(f"--{flag}", name, type=kind, help=text, show_default=usual)
+
+
+@commands.command("train")
+@click.argument("data")
+@click.option("--run", required=True, metavar="FOLDER", help="The folder to keep the run in; new.")
+@_preset("How recordings become numbers.", show_default="default")
+@_setting("layers", click.IntRange(1, 50), "LSTM layers.")
+@_setting("units", click.IntRange(1, 4096), "Units in each layer.")
+@_setting("mixtures", click.IntRange(1, 1000), "Gaussians in the mixture.", "components")
+@_setting("stack", click.Choice(networks.STACKS), "How the layers are wired.")
+@_setting("sigma-floor", _Number(0, 10, min_open=True), "The smallest sigma of a Gaussian.")
+@_setting("epochs", click.IntRange(1, 100_000), "How long to train.")
+@_setting("batch", click.IntRange(1, 4096), "Windows per training step.")
+@_setting("steps", click.IntRange(1, 10_000), "Frames per window: how far back learning reaches.")
+@_setting("learning-rate", _Number(0, 10, min_open=True), "The size of a step at its largest.")
+@_setting("input-noise", _Number(0, 100), "Standard deviation of the noise on the inputs.")
+@_setting("weight-penalty", _Number(0, 100), "Lambda of lambda/2 |weights|^2, added to the loss.")
+@_setting("patience", click.IntRange(1, 100_000), "Epochs without gain after which to stop.")
+@_setting("keep", click.Choice(("best", "last")), "The network of which epoch the run holds.")
+@_seed("Of the first weights, windows and noise.", show_default="0")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run, as it began; only --epochs may be changed."
+)
+@click.pass_context
+def train_command(context, data, run, preset, resume, **settings):
+    """Train a network on DATA and keep it as a run.
+
+    A run is a folder with all that is needed to generate. DATA is a CSV file (a line is the vector
+    at one time step), a recording, a folder of recordings, or a corpus made by cmc corpus. The
+    network is kept at its lowest held-out loss. After Ctrl-C, or a power cut, --resume goes on from
+    the last finished epoch.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if resume:
+        fixed = given.keys() - {"epochs"} | ({"preset"} if preset else set())
+        flags = [option.opts[0] for option in context.command.params if option.name in fixed]
+        if flags:
+            raise click.UsageError(f"--resume goes on as {run} began: leave out {', '.join(flags)}")
+        features = runs.read_feature_config(run)
+    else:
+        training.check_new(run)
+        features = FeatureConfig.preset(preset or "default")
+    try:
+        trained = _train(data, Path(run), preset, features, given, resume)
+    except KeyboardInterrupt:
+        if (Path(run) / runs.CONFIG).exists():
+            again = shlex.join(["cmc", "train", data, "--run", run, "--resume"])
+            kept = f"{run} keeps the finished epochs; go on with {again}"
+        else:
+            kept = "the training had not begun; the same command begins again"
+        raise click.ClickException(f"stopped: {kept}") from None
+    losses = trained.history["validation_loss"]
+    length = _length(trained.settings["data"]["train_frames"], trained.features)
+    _say(
+        f"{run}: {len(losses)} epochs on {length}; "
+        f"best loss {min(losses):.2f} nats per frame, in epoch {1 + int(np.argmin(losses))}"
+    )
+
+
+def _train(data, run, preset, features, given, resume):
+    """Open `data`, start TensorFlow, train; return the run."""
+    with terminal_progress("Reading") as progress:
+        corpus = corpora.open_corpus(data, features, workspace=run / "corpus", progress=progress)
+    if preset and corpus.config != features:
+        made = f"was made with --preset {corpus.config.name}" if corpus.config else "holds vectors"
+        raise FileError(f"{data} {made}: leave out --preset {preset}")
+    _start_tensorflow()
+    network, config, _ = training.defaults(corpus)
+    if resume:
+        config = training.TrainingConfig(**given) if given else None
+    else:
+        network, config = _changed(network, given), _changed(config, given)
+    with terminal_progress("Training") as progress:
+        return training.train(corpus, run, network, config, resume=resume, progress=progress)
+
+
+def _changed(usual, given):
+    """The dataclass `usual` with those of the settings `given` that it knows."""
+    settings = asdict(usual)
+    return type(usual)(**settings | {k: v for k, v in given.items() if k in settings})
+
+
+@commands.command("generate")
+@click.argument("run")
+@_output("The file to write: .csv, or for sound .wav, .flac, .ogg (or .csv for its features).")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 1_000_000),
+    help="How many vectors or frames.",
+    show_default="200 vectors",
+)
+@click.option(
+    "--seconds", type=_Number(0.01, 3600), help="How much sound to make.", show_default="10"
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(mixtures.STRATEGIES),
+    help="How a vector is chosen from the mixture: the highest mean; the highest point; one of the "
+    "means in the subset of --tau; or a Gaussian by its weight.",
+    show_default="the run's",
+)
+@click.option(
+    "--tau",
+    type=_Number(0, 1),
+    help="For tempered: the share of the weight in the subset to choose from; 0 is the highest "
+    "mean alone, 1 all of them.",
+    show_default="the run's",
+)
+@click.option(
+    "--sigma-scale",
+    type=_Number(0, 100),
+    help="How much of the Gaussian's noise is added: 0 none, 1 all.",
+    show_default="the run's; with another --strategy 1 for sample, else 0",
+)
+@_seed("The same seed gives the same bytes, but in Ogg: that is never twice the same.", default=1)
+@click.option(
+    "--prime",
+    metavar="FILE",
+    help="What the network hears first: a CSV file or, for sound, a recording; none begins from "
+    "nothing.",
+    show_default="the run's own",
+)
+def generate_command(run, output, steps, seconds, strategy, tau, sigma_scale, seed, prime):
+    """Let the network of RUN go on by itself.
+
+    RUN is a folder made by cmc train, or the name of a run that ships (see cmc runs).
+    """
+    folder = runs.find(run)
+    config = runs.read_feature_config(folder)
+    if steps and seconds:
+        raise click.UsageError("give --steps or --seconds, not both")
+    if seconds and not config:
+        raise click.UsageError(f"--seconds is for sound, and {run} makes vectors: give --steps")
+    _check_output(output, *(SOUND if config else ()), ".csv")
+    if config:
+        seconds = seconds or (steps / config.frames_per_second if steps else 10)
+        steps = config.frames(seconds)
+    else:
+        steps = steps or 200
+    _start_tensorflow()
+    loaded = runs.load(folder)
+    with terminal_progress("Generating") as progress:
+        (vectors,), _ = generation.generate(
+            loaded,
+            steps,
+            strategy=strategy,
+            tau=tau,
+            sigma_scale=sigma_scale,
+            seed=seed,
+            primer=_primer(prime, loaded),
+            progress=progress,
+        )
+    if Path(output).suffix.lower() == ".csv":
+        write_csv(output, vectors)
+    else:
+        waveform = inversion.invert_features(vectors, config)
+        write_audio(output, waveform[: round(seconds * config.sample_rate)], config.sample_rate)
+    _say(f"{output}: {_length(steps, config)}")
+
+
+def _primer(prime, run):
+    """The features in the file `prime`, an empty array for "none", None for the run's own."""
+    if prime is None:
+        return None
+    if prime == "none":
+        return np.empty(0)
+    if run.features is None or Path(prime).suffix.lower() == ".csv":
+        return read_csv(prime, run.network.features)
+    return extract_features(read_audio(prime, run.features.sample_rate), run.features)
+
+
+@commands.command("runs")
+def runs_command():
+    """List the trained runs that ship, and what each is."""
+    shipped = runs.shipped()
+    width = max(map(len, shipped), default=0)
+    for name, folder in shipped.items():
+        settings = runs.read_settings(folder)
+        data, network, sampling = (settings[part] for part in ("data", "network", "sampling"))
+        length = _length(data["train_frames"], runs.read_feature_config(folder))
+        _say(
+            f"{name:{width}}  {data['name']}, {length}; {network['stack']} stack of "
+            f"{network['layers']} x {network['units']}, {network['components']} Gaussians; "
+            f"{sampling['strategy']}, tau {sampling['tau']}, sigma-scale {sampling['sigma_scale']}"
+        )
+    if not shipped:
+        _say("No run ships with this version: cmc train makes one.")
+
+
+def _check_output(path, *suffixes):
+    """Refuse a file that could not be written, before the work that leads to it."""
+    if Path(path).suffix.lower() not in suffixes:
+        raise FileError(f"{path} cannot be written: choose a name in {', '.join(suffixes)}")
+    with suppress(click.Abort), replacing(path):
+        raise click.Abort  # `replacing` has found out, and leaves everything as it was
+
+
+def _start_tensorflow():
+    try:
+        quiet_tensorflow()
+    except ModuleNotFoundError as problem:
+        raise click.ClickException(
+            f"TensorFlow is needed for this ({problem}): pip install 'cmc-helpers[tensorflow]'"
+        ) from problem
+
+
+def _length(frames, config):
+    """Frames, and for sound seconds, in words."""
+    if config is None:
+        return f"{frames} vectors"
+    return f"{frames} frames, {frames / config.frames_per_second:.1f} s"
+
+
+def _say(line):
+    click.echo(click.format_filename(line))
+
+
+def _complain(message):
+    """Write one line to standard error, above the progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(f"cmc: {' '.join(str(message).splitlines())}", file=sys.stderr)

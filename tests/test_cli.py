@@ -1,0 +1,560 @@
+"""`cmc …` as a user meets it: what it writes, what it says, how it refuses, how it is stopped."""
+
+import functools
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from cmc_helpers import cli, corpora, runs, sequences, training
+from cmc_helpers.audio import read_audio, write_audio
+from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
+from cmc_helpers.inversion import invert_features
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--layers", 1, "--units", 8, "--mixtures", 2, "--batch", 4, "--steps", 10]
+
+
+def cmc(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def done(capfd):
+    """Run a command that succeeds in silence; return what it says it did."""
+
+    def run(*arguments):
+        status = cmc(*arguments)
+        said, complaints = capfd.readouterr()
+        assert (status, complaints) == (0, "")
+        return said
+
+    return run
+
+
+@pytest.fixture
+def warned(capfd):
+    """Run a command that succeeds, and return the one line of warning."""
+
+    def run(*arguments):
+        assert cmc(*arguments) == 0
+        return one_line(capfd.readouterr().err)
+
+    return run
+
+
+@pytest.fixture
+def refused(capfd):
+    """Run a command that fails; return its one line."""
+
+    def run(*arguments):
+        status = cmc(*arguments)
+        said, complaint = capfd.readouterr()
+        assert (status, said) == (2, "")
+        return one_line(complaint)
+
+    return run
+
+
+def one_line(text):
+    (line,) = text.splitlines()
+    assert line.startswith("cmc: ")
+    return line
+
+
+@pytest.fixture
+def load_once(monkeypatch):
+    """Keep a run that was loaded, and with it what was compiled, for the commands that follow."""
+    monkeypatch.setattr(runs, "load", functools.cache(runs.load))
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory):
+    """What the commands are given, good and bad. Nobody writes here."""
+    folder = tmp_path_factory.mktemp("material")
+    t = np.arange(16000) / 8000
+    noise = 0.01 * np.random.default_rng(0).standard_normal(len(t))
+    sound = 0.4 * np.sin(2 * np.pi * (300 + 100 * t) * t) + noise
+    write_audio(folder / "glide.wav", sound)
+    sequences.write_csv(folder / "bounce.csv", sequences.bounce(160))
+    sequences.write_csv(folder / "narrow.csv", sequences.cyclic(20))
+    (folder / "ragged.csv").write_text("1,2\n3,4,5\n")
+    (folder / "words.csv").write_text("time,level\n1,2\n")
+    (folder / "empty.csv").touch()
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("not a sound")
+    (folder / "cut.wav").write_bytes((folder / "glide.wav").read_bytes()[:9000])
+    for name in ("recordings", "broken", "nothing"):
+        (folder / name).mkdir()
+    for name in ("one.wav", "two.flac"):
+        write_audio(folder / "recordings" / name, sound)
+    for name in ("recordings", "broken"):
+        shutil.copy(folder / "cut.wav", folder / name / "cut.wav")
+    return folder
+
+
+def tree(folder):
+    """The names of all files and folders below `folder`, hidden ones too."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+# help
+
+
+def test_cmc_alone_shows_its_help_with_the_commands_in_the_order_of_the_work(done):
+    assert done() == done("--help")
+    names = [line.split()[0] for line in done().partition("Commands:\n")[2].splitlines()]
+    assert names == ["features", "invert", "corpus", "train", "generate", "runs"]
+
+
+def test_every_command_explains_each_option(done):
+    for name, command in cli.commands.commands.items():
+        text = done(name, "--help")
+        assert text.startswith(f"Usage: cmc {name}") and command.help.splitlines()[0] in text
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help and option.opts[0] in text
+
+
+def test_the_help_of_train_names_the_defaults_that_training_takes(done):
+    text = " ".join(done("train", "--help").split())
+    for flag, usual in {
+        "--units": "32 for vectors, 100 for recordings); 1<=x<=4096",
+        "--stack": "paper for vectors, residual for recordings",
+        "--epochs": "(30)",
+        "--patience": "(never)",
+        "--sigma-floor": "(0.1 for vectors, 0.01 for recordings); 0<x<=10",
+    }.items():
+        assert usual in text.partition(f"{flag} ")[2].partition(" --")[0]
+
+
+def test_help_features_invert_and_runs_do_not_start_tensorflow(material, tmp_path):
+    commands = [
+        ["train", "--help"],
+        ["features", str(material / "glide.wav"), "-o", "f.csv"],
+        ["invert", "f.csv", "-o", "f.wav", "--iterations", "1"],
+        ["runs"],
+    ]
+    script = (
+        f"import sys; from cmc_helpers.cli import main; print([main(c) for c in {commands}]);"
+        "print({'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    result = python(script, cwd=tmp_path)
+    assert result.stderr == ""
+    assert result.stdout.splitlines()[-2:] == ["[0, 0, 0, 0]", "set()"]
+
+
+# from sound to features and back
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_features_are_written_to_the_last_bit(done, material, tmp_path, preset):
+    said = done("features", material / "glide.wav", "-o", tmp_path / "f.csv", "--preset", preset)
+    assert said == f"{tmp_path}/f.csv: 247 frames, 2.0 s\n"
+    config = FeatureConfig.preset(preset)
+    features = extract_features(read_audio(material / "glide.wav"), config)
+    np.testing.assert_array_equal(sequences.read_csv(tmp_path / "f.csv").astype("f"), features)
+
+
+@pytest.mark.parametrize("options", [[], ["--method", "slaney"], ["--preset", "paper"]])
+def test_features_become_sound_again(done, material, tmp_path, options):
+    config = FeatureConfig.preset("paper" if "paper" in options else "default")
+    method = "slaney" if "slaney" in options else "griffin-lim"
+    features = extract_features(read_audio(material / "glide.wav"), config)
+    sequences.write_csv(tmp_path / "f.csv", features)
+    command = ["invert", tmp_path / "f.csv", "-o", tmp_path / "f.wav", "--iterations", 3]
+    assert done(*command, *options) == f"{tmp_path}/f.wav: 247 frames, 2.0 s\n"
+    expected = invert_features(features, config, method, iterations=3)
+    np.testing.assert_allclose(read_audio(tmp_path / "f.wav"), expected, atol=1e-4)
+
+
+def test_sound_above_full_scale_is_scaled_down_with_a_warning(warned, tmp_path):
+    sequences.write_csv(tmp_path / "loud.csv", np.full((5, 100), 20.0))
+    line = warned("invert", tmp_path / "loud.csv", "-o", tmp_path / "loud.wav")
+    assert line.startswith(f"cmc: warning: {tmp_path}/loud.wav is scaled down")
+
+
+def test_channels_that_cancel_each_other_are_a_warning(warned, material, tmp_path):
+    import soundfile
+
+    left = read_audio(material / "glide.wav")
+    soundfile.write(tmp_path / "s.wav", np.stack([left, -left], axis=1), 8000)
+    line = warned("features", tmp_path / "s.wav", "-o", tmp_path / "f.csv")
+    assert line.startswith("cmc: warning: ") and "s.wav" in line
+    assert (tmp_path / "f.csv").exists()
+
+
+# corpora
+
+
+def test_a_corpus_lists_what_could_not_be_read(material, tmp_path, capfd):
+    folder = tmp_path / "corpus"
+    assert cmc("corpus", material / "recordings", "-o", folder, "--preset", "paper") == 0
+    said, complaint = capfd.readouterr()
+    assert said == f"{folder}: 2 recordings, 494 frames, 4.0 s\n"
+    line = one_line(complaint)
+    assert line.startswith("cmc: warning: left out: ") and "cut.wav" in line
+    corpus = corpora.load_corpus(folder)
+    assert corpus.config == FeatureConfig.preset("paper")
+
+
+def test_a_terminal_sees_how_far_the_work_is(material, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert cmc("corpus", material / "recordings", "-o", tmp_path / "corpus") == 0
+    shown = sys.stderr.getvalue()
+    assert "Reading: 100%" in shown and "3/3" in shown
+    assert one_line(shown.splitlines()[-1])  # and the warning stands on a line of its own
+
+
+# training
+
+
+def test_a_csv_file_is_trained_on_with_the_settings_given(done, refused, material, tmp_path):
+    given = ["--epochs", 2, "--seed", 7, "--sigma-floor", 0.2, "--keep", "last"]
+    said = done("train", material / "bounce.csv", "--run", tmp_path / "r", *TINY, *given)
+    history = runs.load(tmp_path / "r").history
+    best = min(history["validation_loss"])
+    epoch = history["validation_loss"].index(best) + 1
+    assert said == (
+        f"{tmp_path}/r: 2 epochs on 144 vectors; "
+        f"best loss {best:.2f} nats per frame, in epoch {epoch}\n"
+    )
+    settings = runs.read_settings(tmp_path / "r")
+    network, config, _ = training.defaults(corpora.open_corpus(material / "bounce.csv"))
+    changed = {"layers": 1, "units": 8, "components": 2, "sigma_floor": 0.2}
+    assert settings["network"] == network.to_dict() | changed
+    changed = {"epochs": 2, "seed": 7, "batch": 4, "steps": 10, "keep": "last"}
+    assert settings["training"] == vars(config) | changed
+    resume = ["train", material / "bounce.csv", "--run", tmp_path / "r", "--resume"]
+    assert "has 2 epochs already" in refused(*resume, "--epochs", 1)
+    assert settings == runs.read_settings(tmp_path / "r")
+
+
+def test_a_folder_of_recordings_is_trained_on_and_resumed_as_it_began(
+    warned, refused, material, tmp_path
+):
+    run = tmp_path / "r"
+    start = ["train", material / "recordings", "--run", run]
+    line = warned(*start, *TINY, "--epochs", 1, "--preset", "paper")
+    assert line.startswith("cmc: warning: left out: ") and "cut.wav" in line
+    assert runs.read_feature_config(run) == FeatureConfig.preset("paper")
+
+    before = tree(tmp_path), (run / "config.json").read_bytes()
+    assert f"{run} exists: add --resume" in refused(*start)
+    assert "leave out --layers, --units," in refused(*start, "--resume", *TINY)
+    assert "leave out --preset" in refused(*start, "--resume", "--preset", "paper")
+    assert before == (tree(tmp_path), (run / "config.json").read_bytes())
+
+    warned(*start, "--resume", "--epochs", 2)
+    assert len(runs.load(run).history["epoch"]) == 2
+    assert runs.read_feature_config(run) == FeatureConfig.preset("paper")
+
+
+def test_another_preset_than_the_data_was_made_with_is_refused(refused, material, tmp_path):
+    corpora.build_corpus(material / "recordings", tmp_path / "c", FeatureConfig.preset("paper"))
+    run = ["--run", tmp_path / "r", "--preset", "original-2017"]
+    assert "bounce.csv holds vectors" in refused("train", material / "bounce.csv", *run)
+    assert "made with --preset paper" in refused("train", tmp_path / "c", *run)
+    assert not (tmp_path / "r").exists()
+
+
+# generating
+
+
+def test_a_run_of_vectors_goes_on(done, load_once, vectors_run, material, tmp_path):
+    out = tmp_path / "out.csv"
+    assert done("generate", vectors_run, "-o", out) == f"{out}: 200 vectors\n"
+    assert sequences.read_csv(out, 8).shape == (200, 8)
+    own = out.read_bytes()
+    for prime in ("none", material / "bounce.csv"):
+        done("generate", vectors_run, "-o", out, "--prime", prime)
+        assert out.read_bytes() != own
+        assert len(sequences.read_csv(out)) == 200  # without the primer
+    done("generate", vectors_run, "-o", out)
+    assert out.read_bytes() == own
+
+
+def test_a_seed_gives_the_same_bytes_and_another_seed_others(done, load_once, audio_run, tmp_path):
+    def wav(*options):
+        done("generate", audio_run, "-o", tmp_path / "out.wav", "--seconds", 0.5, *options)
+        assert len(read_audio(tmp_path / "out.wav")) == 4000
+        return (tmp_path / "out.wav").read_bytes()
+
+    assert wav("--seed", 3) == wav("--seed", 3)
+    assert wav() == wav("--seed", 1)
+    assert wav("--seed", 3) != wav("--seed", 4)
+    assert wav("--sigma-scale", 0.1) != wav()
+
+
+def test_a_run_of_sound_is_primed_by_sound_or_by_features(
+    done, load_once, audio_run, material, tmp_path
+):
+    done("features", material / "glide.wav", "-o", tmp_path / "f.csv")
+    made = []
+    for prime in (material / "glide.wav", tmp_path / "f.csv", "none"):
+        done("generate", audio_run, "-o", tmp_path / "o.csv", "--steps", 5, "--prime", prime)
+        made.append(sequences.read_csv(tmp_path / "o.csv", 100))
+    np.testing.assert_array_equal(made[0], made[1])
+    assert made[0].shape == (5, 100) and (made[0] != made[2]).any()
+
+
+def test_the_runs_that_ship_are_listed_and_found_by_name(
+    done, load_once, vectors_run, audio_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(corpora, "samples_folder", lambda: tmp_path)
+    assert done("runs") == "No run ships with this version: cmc train makes one.\n"
+    for name, run in {"walk": vectors_run, "a_glide": audio_run}.items():
+        shutil.copytree(run, tmp_path / "runs" / name)
+    glide, walk = done("runs").splitlines()
+    assert walk.startswith("walk     bounce, 144 vectors; paper stack of 2 x 8, 3 Gaussians;")
+    assert glide.startswith("a_glide  glide, ") and "sample, tau 0.6, sigma-scale 0.6" in glide
+    monkeypatch.chdir(tmp_path)
+    done("generate", "walk", "-o", tmp_path / "o.csv", "--steps", 3)
+    assert len(sequences.read_csv(tmp_path / "o.csv")) == 3
+
+
+# what is refused
+
+# The command; and what its one line says. IN is the folder of material, OUT an empty one.
+REFUSALS = {
+    "features IN/no.wav -o OUT/f.csv": "no.wav does not exist",
+    "features IN/nothing -o OUT/f.csv": "nothing is a folder",
+    "features IN/empty.wav -o OUT/f.csv": "empty.wav is empty",
+    "features IN/text.wav -o OUT/f.csv": "text.wav is not WAV",
+    "features IN/cut.wav -o OUT/f.csv": "cut.wav is cut short",
+    "features IN/glide.wav -o OUT/f.txt": "f.txt cannot be written: choose a name in .csv",
+    "features IN/glide.wav -o OUT/no/f.csv": "make the folder OUT/no first",
+    "features IN/glide.wav -o IN/empty.wav/f.csv": "empty.wav/f.csv cannot be written",
+    "features IN/glide.wav -o OUT/f.csv --preset old": "'old' is not one of 'paper'",
+    "features IN/glide.wav": "missing option '-o'",
+    "features": "missing argument 'AUDIO' (cmc features --help explains)",
+    "features IN/glide.wav IN/glide.wav -o OUT/f.csv": "unexpected extra argument",
+    "frobnicate": "no such command 'frobnicate'",
+    "--frobnicate": "no such option",
+    "invert IN/no.csv -o OUT/f.wav": "no.csv does not exist",
+    "invert IN/empty.csv -o OUT/f.wav": "empty.csv is empty",
+    "invert IN/narrow.csv -o OUT/f.wav": "narrow.csv has 7 columns but a frame has 100",
+    "invert IN/ragged.csv -o OUT/f.wav": "line 2, has 3 columns",
+    "invert IN/words.csv -o OUT/f.wav": "'time', which is not a number",
+    "invert IN/glide.wav -o OUT/f.wav": "glide.wav is not UTF-8 text",
+    "invert IN/narrow.csv -o OUT/f.mp3": "choose a name in .wav, .flac, .ogg",
+    "invert IN/narrow.csv -o OUT/f.wav --iterations -1": "-1 is not in the range",
+    "corpus IN/no -o OUT/c": "no is not a folder of recordings",
+    "corpus IN/glide.wav -o OUT/c": "glide.wav is not a folder of recordings",
+    "corpus IN/nothing -o OUT/c": "nothing holds no recordings",
+    "corpus IN/broken -o OUT/c": "no file in IN/broken could be read",
+    "corpus IN/recordings -o IN/empty.csv": "empty.csv cannot be made",
+    "corpus IN/recordings -o IN/recordings": "choose another folder for the corpus",
+    "corpus IN/recordings -o OUT/c --seed -1": "-1 is not in the range",
+    "train IN/no.csv --run OUT/r": "no.csv does not exist",
+    "train IN/text.wav --run OUT/r": "text.wav is not WAV",
+    "train IN/ragged.csv --run OUT/r": "line 2, has 3 columns",
+    "train IN/nothing --run OUT/r": "nothing holds no recordings",
+    "train IN/broken --run OUT/r": "no file in IN/broken could be read",
+    "train IN/bounce.csv --run IN": "IN exists: add --resume",
+    "train IN/recordings --run IN": "IN exists: add --resume",
+    "train IN/bounce.csv --run IN/empty.csv": "empty.csv exists",
+    "train IN/bounce.csv --run OUT/r --resume": "OUT/r is not a run folder",
+    "train IN/bounce.csv --run IN --resume": "IN is not a run, it has no config.json",
+    "train IN/bounce.csv": "missing option '--run'",
+    "train IN/bounce.csv --run OUT/r --epochs 0": "'--epochs': 0 is not in the range",
+    "train IN/bounce.csv --run OUT/r --epochs 1e3": "'1e3' is not a valid integer",
+    "train IN/bounce.csv --run OUT/r --layers 999999999999": "is not in the range",
+    "train IN/bounce.csv --run OUT/r --learning-rate nan": "nan is not a number",
+    "train IN/bounce.csv --run OUT/r --learning-rate 0": "0.0 is not in the range",
+    "train IN/bounce.csv --run OUT/r --input-noise inf": "inf is not in the range",
+    "train IN/bounce.csv --run OUT/r --seed 99999999999": "is not in the range",
+    "generate IN/no -o OUT/o.csv": "no is not a run folder",
+    "generate IN/bounce.csv -o OUT/o.csv": "bounce.csv is not a run folder",
+    "generate IN -o OUT/o.csv": "IN is not a run, it has no config.json",
+    "generate RUN -o OUT/o.wav": "o.wav cannot be written: choose a name in .csv",
+    "generate RUN -o OUT/no/o.csv": "make the folder OUT/no first",
+    "generate RUN -o OUT/o.csv --seconds 1": "RUN makes vectors: give --steps",
+    "generate RUN -o OUT/o.csv --steps 1 --seconds 1": "give --steps or --seconds, not both",
+    "generate RUN -o OUT/o.csv --steps 0": "0 is not in the range",
+    "generate RUN -o OUT/o.csv --tau 1.5": "1.5 is not in the range",
+    "generate RUN -o OUT/o.csv --tau nan": "nan is not a number",
+    "generate RUN -o OUT/o.csv --sigma-scale -1": "-1.0 is not in the range",
+    "generate RUN -o OUT/o.csv --seed -1": "-1 is not in the range",
+    "generate RUN -o OUT/o.csv --strategy best": "'best' is not one of 'greedy'",
+    "generate RUN -o OUT/o.csv --prime IN/narrow.csv": "narrow.csv has 7 columns",
+    "generate RUN -o OUT/o.csv --prime IN/no.csv": "no.csv does not exist",
+    "generate RUN -o OUT/o.csv --prime IN/glide.wav": "glide.wav is not UTF-8 text",
+}
+
+
+@pytest.mark.parametrize("command", REFUSALS)
+def test_bad_input_is_refused_in_one_line_and_leaves_nothing(
+    refused, load_once, material, vectors_run, tmp_path, command
+):
+    folders = {"IN": material, "OUT": tmp_path, "RUN": vectors_run}
+
+    def named(text):
+        for name, folder in folders.items():
+            text = text.replace(name, str(folder))
+        return text
+
+    before = tree(material)
+    assert named(REFUSALS[command]) in refused(*named(command).split())
+    assert tree(tmp_path) == [] and tree(material) == before
+
+
+def damage(folder, **changes):
+    settings = json.loads((folder / "config.json").read_text())
+    for part, change in changes.items():
+        settings[part] = settings[part] | change if isinstance(change, dict) else change
+    (folder / "config.json").write_text(json.dumps(settings))
+
+
+DAMAGES = {
+    "model.keras is missing": lambda run: (run / "model.keras").unlink(),
+    "normaliser.npz is missing": lambda run: (run / "normaliser.npz").unlink(),
+    "it has no config.json": lambda run: (run / "config.json").unlink(),
+    "config.json is damaged": lambda run: (run / "config.json").write_text("{"),
+    "is a run of format 0": lambda run: damage(run, format=0),
+    "config.json does not describe a run": lambda run: damage(run, features=[8000]),
+    "is not the network that config.json describes": lambda run: damage(run, network={"units": 9}),
+    "cannot be loaded as a Keras model": lambda run: (run / "model.keras").write_bytes(b"PK"),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGES)
+def test_a_damaged_run_is_refused(refused, vectors_run, tmp_path, fault):
+    shutil.copytree(vectors_run, tmp_path / "run")
+    DAMAGES[fault](tmp_path / "run")
+    line = refused("generate", tmp_path / "run", "-o", tmp_path / "o.csv")
+    assert fault in line and str(tmp_path / "run") in line
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_failed_command_leaves_an_older_output_as_it_was(refused, material, tmp_path):
+    (tmp_path / "f.csv").write_text("1,2\n")
+    refused("features", material / "cut.wav", "-o", tmp_path / "f.csv")
+    assert (tmp_path / "f.csv").read_text() == "1,2\n" and tree(tmp_path) == ["f.csv"]
+
+
+def test_a_name_of_two_lines_is_complained_about_in_one(refused, tmp_path):
+    assert "a b.wav does not exist" in refused("features", "a\nb.wav", "-o", tmp_path / "f.csv")
+
+
+def test_a_name_too_long_for_the_system_is_refused(refused, tmp_path):
+    assert "file name too long" in refused("generate", "a" * 300, "-o", tmp_path / "o.csv").lower()
+
+
+def test_without_tensorflow_the_remedy_is_named(refused, vectors_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    line = refused("generate", vectors_run, "-o", tmp_path / "o.csv")
+    assert "pip install 'cmc-helpers[tensorflow]'" in line
+
+
+def test_too_little_memory_is_a_sentence_but_a_mistake_of_ours_is_a_traceback(
+    refused, material, tmp_path, monkeypatch
+):
+    def fail_with(error):
+        def extract(*_):
+            raise error
+
+        monkeypatch.setattr(cli, "extract_features", extract)
+        return "features", material / "glide.wav", "-o", tmp_path / "f.csv"
+
+    assert "not enough memory" in refused(*fail_with(MemoryError))
+    with pytest.raises(TypeError):
+        cmc(*fail_with(TypeError))
+
+
+# what is stopped
+
+
+def test_ctrl_c_ends_in_a_sentence_and_leaves_nothing(refused, material, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "extract_features", interrupt)
+    line = refused("features", material / "glide.wav", "-o", tmp_path / "f.csv")
+    assert line == "cmc: stopped: no file is left half-written"
+    monkeypatch.setattr(corpora, "extract_features", interrupt)
+    line = refused("train", material / "recordings", "--run", tmp_path / "r")
+    assert line.startswith("cmc: stopped: the training had not begun")
+    assert tree(tmp_path) == []
+
+
+# A process of its own, that sends itself a signal after a number of batches: `kill` on the dot.
+PROCESS = """
+import os, signal, sys
+from cmc_helpers import cli, notebook
+
+def show(self, message):
+    if self.label == "Training" and self.done == {batch}:
+        os.kill(os.getpid(), signal.{signal})
+
+notebook.TerminalProgress.show = show
+sys.exit(max(cli.main(arguments) for arguments in {commands}))
+"""
+
+
+def python(script, **options):
+    # Without what keeps TensorFlow quiet in the process of the tests.
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("TF_")}
+    environment["PYTHONPATH"] = str(ROOT)
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory, vectors_run, material):
+    """A process that generates, and is then stopped by Ctrl-C in its second epoch of training."""
+    folder = tmp_path_factory.mktemp("stopped")
+    generate = ["generate", vectors_run, "-o", folder / "out.csv", "--strategy", "sample"]
+    train = ["train", material / "bounce.csv", "--run", folder / "run", "--epochs", 4, *TINY]
+    commands = [list(map(str, command)) for command in (generate, train)]
+    result = python(PROCESS.format(batch=30, signal="SIGINT", commands=commands))
+    return folder, result
+
+
+def test_another_process_generates_the_same_bytes(done, stopped, vectors_run, tmp_path):
+    folder, result = stopped
+    assert result.stdout == f"{folder}/out.csv: 200 vectors\n"
+    done("generate", vectors_run, "-o", tmp_path / "out.csv", "--strategy", "sample")
+    assert (tmp_path / "out.csv").read_bytes() == (folder / "out.csv").read_bytes()
+
+
+def test_a_training_that_was_stopped_and_killed_ends_like_an_uninterrupted_one(
+    done, stopped, material, tmp_path
+):
+    folder, result = stopped
+    run = folder / "run"
+    resume = ["train", str(material / "bounce.csv"), "--run", str(run), "--resume"]
+    assert result.returncode == 2
+    assert one_line(result.stderr) == (
+        f"cmc: stopped: {run} keeps the finished epochs; go on with cmc {' '.join(resume)}"
+    )
+
+    killed = python(PROCESS.format(batch=50, signal="SIGKILL", commands=[resume]))
+    assert (killed.returncode, killed.stdout, killed.stderr) == (-9, "", "")
+    assert len(runs.read_history(run / "history.csv")["epoch"]) == 2
+    done(*resume)
+
+    done("train", material / "bounce.csv", "--run", tmp_path / "whole", "--epochs", 4, *TINY)
+    assert tree(run) == tree(tmp_path / "whole")
+    for name in ("history.csv", "config.json"):
+        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    resumed, whole = (runs.load(path).model.get_weights() for path in (run, tmp_path / "whole"))
+    for one, other in zip(resumed, whole, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,120 @@
+"""The second-use rule: what a lesson writes out and the package repeats is the same."""
+
+import ast
+import copy
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from notebook_rules import LESSONS, ROOT, Page, tags
+
+ORIGIN = re.compile(r"Notebook:? (\d\d)")
+
+
+def definitions(source):
+    """Name → top-level function or class."""
+    kinds = ast.FunctionDef, ast.ClassDef
+    return {node.name: node for node in ast.parse(source).body if isinstance(node, kinds)}
+
+
+def meaning(definition):
+    """The definition without docstrings and comments, to be compared."""
+    definition = copy.deepcopy(definition)
+    for node in ast.walk(definition):
+        if (
+            isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(definition)
+
+
+def drift(page, package=ROOT / "cmc_helpers"):
+    """Where a cell tagged `helper:module.function` is not that function."""
+    for cell in page.code:
+        for tag in tags(cell):
+            if not tag.startswith("helper:"):
+                continue
+            module, _, name = tag.removeprefix("helper:").partition(".")
+            path = package / f"{module}.py"
+            helper = definitions(path.read_text("utf-8")).get(name) if path.exists() else None
+            lesson = definitions(cell.source).get(name)
+            if helper is None:
+                yield f"{tag}: the package has no such function"
+            elif lesson is None:
+                yield f"{tag}: the cell does not define {name}"
+            elif meaning(lesson) != meaning(helper):
+                yield f"{tag}: lesson and package differ"
+
+
+def origins(package=ROOT / "cmc_helpers"):
+    """The helpers that name the notebook they come from, as (module.function, number)."""
+    for path in sorted(package.glob("*.py")):
+        for name, node in definitions(path.read_text("utf-8")).items():
+            for number in ORIGIN.findall(ast.get_docstring(node) or ""):
+                if not name.startswith("_"):
+                    yield f"{path.stem}.{name}", number
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_and_package_are_the_same(path):
+    assert list(drift(Page(path))) == []
+
+
+@pytest.mark.parametrize(("helper", "number"), list(origins()))
+def test_a_helper_stands_in_the_notebook_it_names(helper, number):
+    lessons = [Page(path) for path in LESSONS if path.name.startswith(number)]
+    for page in lessons:
+        assert any(f"helper:{helper}" in tags(cell) for cell in page.code)
+
+
+HELPER = '''
+def double(x):
+    """Twice x, of any shape.
+
+    Notebook: 07, section 1.
+    """
+    return 2 * x
+
+
+def _private(x):
+    """Notebook: 07."""
+
+
+def silent(x):
+    """No origin."""
+'''
+
+
+@pytest.fixture
+def package(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "sums.py").write_text(HELPER, "utf-8")
+    return tmp_path / "package"
+
+
+@pytest.mark.parametrize(
+    ("source", "tag", "found"),
+    [
+        ("def double(x):\n    return 2 * x  # twice", "sums.double", None),
+        ('def double(x):\n    """Other words."""\n    return 2 * x', "sums.double", None),
+        ("import math\n\n\ndef double(x):\n    return 2 * x\n\n\ndouble(1)", "sums.double", None),
+        ("def double(x):\n    return x * 2", "sums.double", "differ"),
+        ("def double(y):\n    return 2 * y", "sums.double", "differ"),
+        ("def double(x, n=2):\n    return 2 * x", "sums.double", "differ"),
+        ("def twice(x):\n    return 2 * x", "sums.double", "does not define"),
+        ("def treble(x):\n    return 3 * x", "sums.treble", "no such function"),
+        ("def double(x):\n    return 2 * x", "other.double", "no such function"),
+    ],
+)
+def test_drift_is_found_and_words_are_free(tmp_path, package, source, tag, found):
+    cell = new_code_cell(source, metadata={"tags": [f"helper:{tag}"]})
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "07_lesson.ipynb")
+    said = list(drift(Page(tmp_path / "07_lesson.ipynb"), package))
+    assert len(said) == (found is not None)
+    assert not found or found in said[0]
+
+
+def test_origins_are_read_from_public_docstrings(package):
+    assert list(origins(package)) == [("sums.double", "07")]

@@ -1,0 +1,445 @@
+"""The mixture and the four strategies, against SciPy, closed forms and the paper's own words."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+import scipy.stats
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cmc_helpers.mixtures import (
+    STRATEGIES,
+    Mixture,
+    check_sampling,
+    choose,
+    component_log_densities,
+    default_sigma_scale,
+    exact_maximum,
+    from_network_output,
+    log_density,
+    next_vector,
+    standardised_log_weights,
+    tempered_log_weights,
+)
+
+seeds = st.integers(0, 2**32 - 1)
+taus = st.floats(0, 1)
+mathematics = settings(derandomize=True, deadline=None, max_examples=50)
+
+
+def random_mixture(seed, components=4, m=3, batch=()):
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.ones(components), batch)
+    means = rng.normal(size=(*batch, components, m))
+    return Mixture(np.log(weights), means, np.exp(rng.normal(-0.5, 0.7, (*batch, components))))
+
+
+def mixture_of(weights, means, scales):
+    return Mixture(np.log(weights), np.array(means, float), np.array(scales, float))
+
+
+def scipys_log_density(y, mixture):
+    """ln Σ π_k N(y; μ_k, σ_k² I) for one y, with SciPy's multivariate normal."""
+    identity = np.ones(len(y))
+    logs = [
+        log_weight
+        + scipy.stats.multivariate_normal.logpdf(
+            y, mean, scipy.stats.Covariance.from_diagonal(scale**2 * identity)
+        )
+        for log_weight, mean, scale in zip(*mixture, strict=True)
+    ]
+    return scipy.special.logsumexp(logs)
+
+
+# The density
+
+
+@mathematics
+@given(seeds, st.integers(1, 6), st.integers(1, 6))
+def test_the_density_is_scipys(seed, components, m):
+    mixture = random_mixture(seed, components, m)
+    y = 2 * np.random.default_rng(seed).normal(size=m)
+    wanted = scipys_log_density(y, mixture)
+    np.testing.assert_allclose(log_density(y, mixture), wanted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("components", [1, 10, 50])
+@pytest.mark.parametrize("m", [100, 1000])
+@pytest.mark.parametrize("distance", [0, 1, 100])
+def test_in_many_dimensions_the_density_neither_under_nor_overflows(components, m, distance):
+    mixture = random_mixture(0, components, m)
+    y = mixture.means[0] + distance
+    wanted = scipys_log_density(y, mixture)
+    assert np.isfinite(wanted)
+    np.testing.assert_allclose(log_density(y, mixture), wanted, rtol=1e-6)
+
+
+def test_the_nll_of_0_under_the_standard_normal_is_half_ln_2_pi():
+    mixture = mixture_of([1.0], [[0.0]], [1.0])
+    np.testing.assert_allclose(-log_density(np.zeros(1), mixture), np.log(2 * np.pi) / 2)
+
+
+def test_a_narrow_enough_normal_has_a_negative_nll():
+    mixture = mixture_of([1.0], np.zeros((1, 100)), [0.1])
+    wanted = 100 * (np.log(2 * np.pi) / 2 + np.log(0.1))
+    assert wanted < 0
+    np.testing.assert_allclose(-log_density(np.zeros(100), mixture), wanted)
+
+
+@mathematics
+@given(seeds)
+def test_the_density_integrates_to_1(seed):
+    mixture = random_mixture(seed, components=3, m=1)
+    y = np.linspace(-60, 60, 60001)
+    np.testing.assert_allclose(np.exp(log_density(y[:, None], mixture)).sum() * 0.002, 1, rtol=1e-6)
+
+
+def test_every_leading_axis_is_a_mixture_of_its_own():
+    mixture = random_mixture(0, batch=(2, 5))
+    y = np.random.default_rng(1).normal(size=(2, 5, 3))
+    logs = component_log_densities(y, mixture)
+    assert logs.shape == (2, 5, 4) and log_density(y, mixture).shape == (2, 5)
+    one = Mixture(*(part[1, 3] for part in mixture))
+    np.testing.assert_allclose(log_density(y, mixture)[1, 3], scipys_log_density(y[1, 3], one))
+    np.testing.assert_allclose(scipy.special.logsumexp(logs, axis=-1), log_density(y, mixture))
+
+
+# From a network's output
+
+
+def test_the_output_is_weights_then_scales_then_means():
+    output = np.arange(10.0)  # K = 2, m = 3
+    mixture = from_network_output(output, components=2, floor=0.5)
+    np.testing.assert_allclose(np.exp(mixture.log_weights), scipy.special.softmax([0, 1]))
+    np.testing.assert_allclose(mixture.means, [[4, 5, 6], [7, 8, 9]])
+    softplus = np.log1p(np.exp([2, 3]))
+    np.testing.assert_allclose(mixture.scales, 0.5 + softplus / (1 + softplus / 100))
+
+
+@mathematics
+@given(st.lists(st.floats(-1e4, 1e4), min_size=15, max_size=15))
+def test_any_output_is_a_mixture_with_bounded_scales(numbers):
+    mixture = from_network_output(np.array(numbers), components=3, floor=0.01, ceiling=100.0)
+    assert mixture.means.shape == (3, 3)
+    np.testing.assert_allclose(np.exp(mixture.log_weights).sum(), 1)
+    assert (0.01 <= mixture.scales).all() and (mixture.scales < 100.01).all()
+    assert np.isfinite(log_density(mixture.means[0] + 1, mixture))
+
+
+def test_the_scale_rises_with_its_output_from_the_floor_to_the_ceiling():
+    raw = np.linspace(-30, 1e4, 10001)
+    output = np.stack([np.zeros_like(raw), raw, np.zeros_like(raw)], axis=-1)
+    scales = from_network_output(output, 1, floor=0.01, ceiling=100.0).scales[:, 0]
+    assert (np.diff(scales) > 0).all()
+    np.testing.assert_allclose(scales[[0, -1]], [0.01, 0.01 + 1e4 / 101])
+    raw = np.linspace(-30, -2, 50)  # near the floor: floor + softplus, within a thousandth or so
+    output = np.stack([np.zeros_like(raw), raw, np.zeros_like(raw)], axis=-1)
+    scales = from_network_output(output, 1, floor=0.01, ceiling=100.0).scales[:, 0]
+    np.testing.assert_allclose(scales - 0.01, np.log1p(np.exp(raw)), rtol=2e-3, atol=1e-16)
+
+
+# Standardised weights and the subset S
+
+
+@mathematics
+@given(seeds, st.integers(1, 8), st.integers(1, 4))
+def test_standardised_weights_are_the_formulas(seed, components, m):
+    mixture = random_mixture(seed, components, m)
+    for form, power in [("paper", 1), ("exact", m)]:
+        naive = np.exp(mixture.log_weights) / mixture.scales**power
+        standardised = np.exp(standardised_log_weights(mixture, form))
+        np.testing.assert_allclose(standardised, naive / naive.sum(), rtol=1e-9)
+
+
+@mathematics
+@given(seeds, st.integers(1, 6), st.integers(1, 4))
+def test_the_exact_form_ranks_components_by_their_peaks(seed, components, m):
+    mixture = random_mixture(seed, components, m)
+    peaks = np.diagonal(component_log_densities(mixture.means, _each(mixture)))
+    standardised = standardised_log_weights(mixture)
+    np.testing.assert_allclose(standardised - standardised[0], peaks - peaks[0], atol=1e-9)
+
+
+def _each(mixture):
+    """The mixture, once for every one of its means."""
+    components = len(mixture.scales)
+    return Mixture(*(np.broadcast_to(part, (components, *part.shape)) for part in mixture))
+
+
+def test_in_two_dimensions_the_two_forms_may_choose_differently():
+    mixture = mixture_of([0.8, 0.2], np.eye(2), [1.0, 0.4])  # π/σ: 0.8, 0.5; π/σ²: 0.8, 1.25
+    chosen = [next_vector(mixture, "greedy", np.ones(()), 0, form=f)[1] for f in ("paper", "exact")]
+    assert chosen == [0, 1]
+    with pytest.raises(ValueError, match="'exact' or 'paper', not 'softmax'"):
+        standardised_log_weights(mixture, "softmax")
+
+
+def subset_of_the_paper(weights, tau):
+    """S as section 2.1.2 says it: the top one; then in order, while the sum stays ≤ τ."""
+    order = sorted(range(len(weights)), key=lambda k: -weights[k])  # stable: ties keep their order
+    kept, total = {order[0]}, 0.0
+    for k in order:
+        total += weights[k]
+        if total > tau:
+            break
+        kept.add(k)
+    return kept
+
+
+shares = st.lists(st.integers(1, 6), min_size=1, max_size=12).map(
+    lambda counts: np.array(counts) / sum(counts)  # small integers: ties abound
+)
+
+
+def subset(log_weights):
+    return set(np.flatnonzero(np.isfinite(log_weights)))
+
+
+@mathematics
+@given(shares, taus)
+def test_s_is_the_subset_of_the_paper(weights, tau):
+    sums = np.cumsum(sorted(weights, reverse=True))
+    assume(np.abs(sums - tau).min() > 1e-9)  # where rounding would decide
+    tempered = tempered_log_weights(np.log(weights), tau)
+    kept = subset_of_the_paper(weights, tau)
+    assert subset(tempered) == kept
+    inside = sorted(kept)
+    wanted = weights[inside] / weights[inside].sum()  # τ is no temperature
+    np.testing.assert_allclose(np.exp(tempered[inside]), wanted)
+
+
+def test_the_component_that_reaches_tau_is_in_and_the_one_that_crosses_it_is_out():
+    log_weights = np.log([0.25, 0.5, 0.125, 0.125])
+    for tau, kept in [(0.74, {1}), (0.75, {0, 1}), (0.87, {0, 1}), (0.875, {0, 1, 2})]:
+        assert subset(tempered_log_weights(log_weights, tau)) == kept
+
+
+@mathematics
+@given(shares, taus, taus)
+def test_s_grows_with_tau(weights, tau, other):
+    smaller, larger = (tempered_log_weights(np.log(weights), t) for t in sorted([tau, other]))
+    assert subset(smaller) <= subset(larger)
+
+
+@mathematics
+@given(seeds, st.integers(1, 50))
+def test_tau_0_is_greedy_and_tau_1_is_all(seed, components):
+    log_weights = random_mixture(seed, components).log_weights
+    assert subset(tempered_log_weights(log_weights, 0.0)) == {np.argmax(log_weights)}
+    np.testing.assert_allclose(tempered_log_weights(log_weights, 1.0), log_weights, atol=1e-12)
+
+
+# Drawing a component
+
+
+def test_components_are_drawn_as_often_as_they_weigh():
+    weights = np.array([0.5, 0.0, 0.2, 0.05, 0.25])
+    uniform = 1 - np.random.default_rng(0).random(20000)
+    with np.errstate(divide="ignore"):
+        drawn = choose(np.log(weights), uniform)
+    counts = np.bincount(drawn, minlength=5)
+    assert counts[1] == 0
+    positive = weights > 0
+    assert scipy.stats.chisquare(counts[positive], 20000 * weights[positive]).pvalue > 0.01
+
+
+@mathematics
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=50).filter(any),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_a_component_of_weight_0_is_never_drawn(counts, dtype):
+    weights = np.array(counts, dtype) / sum(counts)
+    uniform = np.array([np.finfo(dtype).smallest_subnormal, 2**-24, 0.3, 0.5, 1.0], dtype)
+    with np.errstate(divide="ignore"):
+        drawn = choose(np.log(weights), uniform)
+    assert (weights[drawn] > 0).all()
+    possible = np.flatnonzero(weights)
+    assert (drawn[0], drawn[-1]) == (possible[0], possible[-1])
+    assert (np.diff(drawn) >= 0).all()  # a larger number never draws an earlier component
+
+
+def test_weights_need_not_sum_to_1_to_be_drawn_from():
+    log_weights = np.log([1.0, 3.0])
+    assert choose(log_weights, np.array([0.2, 0.25, 0.26, 1.0])).tolist() == [0, 0, 1, 1]
+
+
+# The exact maximum
+
+
+@mathematics
+@given(seeds, st.integers(1, 8), st.integers(1, 5))
+def test_the_exact_maximum_is_never_below_greedys(seed, components, m):
+    mixture = random_mixture(seed, components, m)
+    best = log_density(exact_maximum(mixture)[0], mixture)
+    for form in ("exact", "paper"):
+        greedy, _ = next_vector(mixture, "greedy", np.ones(()), 0, form=form)
+        assert best >= log_density(greedy, mixture) - 1e-12
+    assert best >= max(log_density(mean, mixture) for mean in mixture.means) - 1e-12
+
+
+def test_the_maximum_of_two_close_equal_components_is_their_midpoint():
+    for m in (1, 3):
+        means = np.array([[-0.8] * m, [0.8] * m]) / np.sqrt(m)  # 1.6 σ apart: one mode
+        mixture = mixture_of([0.5, 0.5], means, [1.0, 1.0])
+        y, _ = exact_maximum(mixture)
+        np.testing.assert_allclose(y, np.zeros(m), atol=1e-6)
+        greedy, _ = next_vector(mixture, "greedy", np.ones(()), 0)
+        assert log_density(greedy, mixture) < log_density(y, mixture) - 0.05
+
+
+@mathematics
+@given(seeds, st.integers(1, 5))
+def test_in_one_dimension_the_maximum_is_the_best_of_a_fine_grid(seed, components):
+    mixture = random_mixture(seed, components, m=1)
+    ends = mixture.means.min(), mixture.means.max()
+    grid = log_density(np.linspace(*ends, 20001)[:, None], mixture)
+    best = log_density(exact_maximum(mixture)[0], mixture)
+    np.testing.assert_allclose(best, grid.max(), atol=1e-4)
+
+
+@settings(mathematics, max_examples=20)
+@given(seeds, st.integers(1, 5), st.integers(1, 4))
+def test_at_the_maximum_the_density_is_level_and_no_climb_goes_higher(seed, components, m):
+    mixture = random_mixture(seed, components, m)
+    y, _ = exact_maximum(mixture, iterations=1000)
+    responsibility = scipy.special.softmax(component_log_densities(y, mixture))
+    gradient = (responsibility / mixture.scales**2) @ (mixture.means - y)
+    np.testing.assert_allclose(gradient, 0, atol=1e-3)
+    climb = scipy.optimize.minimize(lambda x: -log_density(x, mixture), y)
+    assert -climb.fun < log_density(y, mixture) + 1e-5
+
+
+def test_the_maximum_names_the_component_it_was_reached_from():
+    mixture = mixture_of([0.3, 0.7], [[-5.0], [5.0]], [1.0, 1.0])
+    y, component = exact_maximum(mixture)
+    assert component == 1
+    np.testing.assert_allclose(y, [5], atol=1e-6)
+
+
+# The next vector
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_only_full_sampling_adds_noise_unless_told(strategy):
+    mixture, noise = random_mixture(3), np.array([1.0, -2.0, 0.5])
+    uniform = np.array(0.7)
+    centre, component = next_vector(mixture, strategy, uniform, noise, sigma_scale=0)
+    for scale, factor in [(None, float(strategy == "sample")), (0.6, 0.6), (2, 2)]:
+        y, same = next_vector(mixture, strategy, uniform, noise, sigma_scale=scale)
+        np.testing.assert_allclose(y - centre, factor * mixture.scales[component] * noise)
+        assert same == component
+    assert default_sigma_scale(strategy) == (strategy == "sample")
+
+
+@mathematics
+@given(seeds, st.floats(0, 1, exclude_min=True))
+def test_greedy_is_the_mean_with_the_largest_standardised_weight(seed, uniform):
+    mixture = random_mixture(seed)
+    for form in ("exact", "paper"):
+        top = np.argmax(standardised_log_weights(mixture, form))
+        for strategy in ("greedy", "tempered"):
+            y, component = next_vector(mixture, strategy, np.array(uniform), 0, tau=0.0, form=form)
+            assert component == top
+            np.testing.assert_array_equal(y, mixture.means[top])
+
+
+def test_tempered_draws_means_of_s_in_proportion_to_the_standardised_weights():
+    mixture = mixture_of([0.1, 0.4, 0.3, 0.2], np.arange(8).reshape(4, 2), [1, 2, 1, 0.5])
+    weights = np.array([0.1, 0.1, 0.3, 0.8]) / 1.3  # π/σ²; S at τ = 0.9 is the last two
+    rng = np.random.default_rng(0)
+    batch = Mixture(*(np.repeat(part[None], 20000, axis=0) for part in mixture))
+    uniform, noise = 1 - rng.random(20000), rng.normal(size=(20000, 2))
+    y, component = next_vector(batch, "tempered", uniform, noise, tau=0.9)
+    np.testing.assert_array_equal(y, mixture.means[component])
+    counts = np.bincount(component, minlength=4)
+    assert counts[:2].sum() == 0
+    expected = 20000 * weights[2:] / weights[2:].sum()
+    assert scipy.stats.chisquare(counts[2:], expected).pvalue > 0.01
+
+
+def test_full_sampling_recovers_the_moments_of_the_mixture():
+    mixture = mixture_of([0.2, 0.5, 0.3], [[0, 3], [-2, 0], [1, -1]], [0.5, 1.0, 2.0])
+    count, rng = 200_000, np.random.default_rng(0)
+    batch = Mixture(*(np.repeat(part[None], count, axis=0) for part in mixture))
+    y, _ = next_vector(batch, "sample", 1 - rng.random(count), rng.normal(size=(count, 2)))
+    weights = np.exp(mixture.log_weights)
+    mean = weights @ mixture.means
+    within = (weights @ mixture.scales**2) * np.eye(2)
+    between = (mixture.means - mean).T @ ((mixture.means - mean) * weights[:, None])
+    np.testing.assert_allclose(y.mean(axis=0), mean, atol=0.02)
+    np.testing.assert_allclose(np.cov(y.T), within + between, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "asked, sentence",
+    [
+        (("loud", 0.5, 1.0), "no strategy 'loud'; choose one of greedy, exact, tempered, sample"),
+        (("tempered", -0.1, 0.0), "share of probability from 0 to 1, not -0.1"),
+        (("tempered", 1.1, 0.0), "not 1.1"),
+        (("tempered", float("nan"), 0.0), "τ is .* not nan"),
+        (("sample", 0.6, -1.0), "sigma_scale is a factor from 0 upwards, not -1.0"),
+        (("sample", 0.6, float("inf")), "not inf"),
+        (("sample", 0.6, float("nan")), "sigma_scale .* not nan"),
+    ],
+)
+def test_settings_that_no_strategy_can_follow_are_refused(asked, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_sampling(*asked)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_borders_are_allowed(strategy):
+    for tau in (0, 1):
+        check_sampling(strategy, tau, 0)
+        check_sampling(strategy, tau, 10.0)
+
+
+# The same equations with keras.ops
+
+
+@pytest.fixture(scope="module")
+def ops():
+    return pytest.importorskip("keras").ops
+
+
+def tensors(ops, mixture, dtype):
+    return Mixture(*(ops.convert_to_tensor(part, dtype) for part in mixture))
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("components, m", [(1, 1), (10, 100), (50, 1000)])
+def test_keras_and_numpy_give_the_same_density(ops, dtype, tolerance, components, m):
+    rng = np.random.default_rng(0)
+    output = rng.normal(size=(2, 3, 2 * components + components * m))
+    y = rng.normal(size=(2, 3, m))
+    wanted = log_density(y, from_network_output(output, components))
+    output, y = ops.convert_to_tensor(output, dtype), ops.convert_to_tensor(y, dtype)
+    found = log_density(y, from_network_output(output, components, xp=ops), ops)
+    assert found.shape == (2, 3) and found.dtype == dtype
+    np.testing.assert_allclose(ops.convert_to_numpy(found), wanted, rtol=tolerance)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("form", ["exact", "paper"])
+@pytest.mark.parametrize("tau", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-4), ("float64", 1e-9)])
+def test_keras_and_numpy_take_the_same_next_vector(ops, strategy, form, tau, dtype, tolerance):
+    mixture, rng = random_mixture(0, components=5, m=3, batch=(20,)), np.random.default_rng(1)
+    uniform, noise = 1 - rng.random(20), rng.normal(size=(20, 3))
+    wanted, chosen = next_vector(mixture, strategy, uniform, noise, tau, 0.5, form)
+    y, component = next_vector(
+        tensors(ops, mixture, dtype), strategy,
+        ops.convert_to_tensor(uniform, dtype), ops.convert_to_tensor(noise, dtype),
+        tau, 0.5, form, ops,
+    )  # fmt: skip
+    np.testing.assert_array_equal(ops.convert_to_numpy(component), chosen)
+    np.testing.assert_allclose(ops.convert_to_numpy(y), wanted, atol=tolerance)
+
+
+def test_keras_never_draws_a_component_of_weight_0_either(ops):
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(np.array([0, 0.3, 0, 0.7, 0], np.float32))
+    uniform = np.array([2**-24, 0.29, 0.31, 1.0], np.float32)
+    assert ops.convert_to_numpy(choose(log_weights, uniform, ops)).tolist() == [1, 1, 3, 3]

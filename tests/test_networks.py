@@ -1,0 +1,219 @@
+"""The networks, against the equations written out in NumPy, and their loss against its gradient."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+from cmc_helpers import mixtures
+from cmc_helpers.networks import (
+    STACKS,
+    NetworkConfig,
+    build,
+    mixture_loss,
+    step,
+    zero_states,
+)
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+SMALL = dict(features=3, layers=2, units=5, components=4)
+
+
+@pytest.fixture(scope="module", params=STACKS)
+def network(request):
+    """A small model of each stack, with random weights: biases and gains too."""
+    config = NetworkConfig(**SMALL, stack=request.param)
+    model = build(config)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(scale=0.5, size=w.shape) for w in model.get_weights()])
+    return config, model
+
+
+def frames(batch=2, steps=50, features=3):
+    return np.random.default_rng(1).normal(size=(batch, steps, features)).astype(np.float32)
+
+
+# Both stacks in NumPy, as paper section 2.1.4 and h ← h + LSTM(LayerNorm(h)) say it
+
+
+def numpy_lstm(x, kernel, recurrent, bias):
+    """Keras keeps the gates in the order input, forget, cell, output."""
+    h = c = np.zeros((len(x), len(recurrent)))
+    outputs = []
+    for x_t in x.swapaxes(0, 1):
+        i, f, g, o = np.split(x_t @ kernel + h @ recurrent + bias, 4, axis=-1)
+        c = scipy.special.expit(f) * c + scipy.special.expit(i) * np.tanh(g)
+        h = scipy.special.expit(o) * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+def numpy_norm(h, gain, shift):
+    centred = h - h.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(h.var(axis=-1, keepdims=True) + 1e-3) * gain + shift
+
+
+def numpy_stack(config, model, h):
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    numbers = range(1, config.layers + 1)
+    if config.stack == "paper":
+        for number in numbers:
+            h = numpy_lstm(h, *weights[f"lstm_{number}"])
+    else:
+        h = h @ weights["project"][0] + weights["project"][1]
+        for number in numbers:
+            normed = numpy_norm(h, *weights[f"norm_{number}"])
+            h = h + numpy_lstm(normed, *weights[f"lstm_{number}"])
+        h = numpy_norm(h, *weights["norm"])
+    return h @ weights["mixture"][0] + weights["mixture"][1]
+
+
+def test_the_network_is_its_equations(network):
+    config, model = network
+    x = frames()
+    output = model(x)
+    assert output.shape == (2, 50, config.outputs)
+    np.testing.assert_allclose(output, numpy_stack(config, model, x), atol=1e-5)
+
+
+def test_step_by_step_is_the_whole_sequence_at_once(network):
+    config, model = network
+    x = frames()
+    states, outputs = zero_states(config, batch=2), []
+    for t in range(50):
+        output, states = step(model, config, x[:, t], states)
+        outputs.append(output)
+    np.testing.assert_allclose(np.stack(outputs, axis=1), model(x), atol=1e-5)
+    assert [(h.shape, c.shape) for h, c in states] == [((2, 5), (2, 5))] * 2
+
+
+def test_the_state_given_to_step_stays_as_it_was(network):
+    config, model = network
+    states = zero_states(config, batch=2)
+    step(model, config, frames()[:, 0], states)
+    for state in states:
+        for part in state:
+            np.testing.assert_array_equal(part, np.zeros((2, 5)))
+
+
+def test_the_future_changes_nothing_before_it(network):
+    _, model = network
+    x, changed = frames(), frames()
+    changed[:, 30] += 1
+    before, after = np.split(np.abs(model(x) - model(changed)).max(axis=(0, 2)), [30])
+    np.testing.assert_array_equal(before, 0)
+    assert (after > 0).all()  # and the past is remembered
+
+
+def test_a_saved_network_loads_without_custom_objects(network, tmp_path):
+    _, model = network
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
+    np.testing.assert_array_equal(loaded(frames()), model(frames()))
+
+
+def test_a_mixture_is_2k_plus_km_numbers():
+    assert NetworkConfig(features=100, components=10).outputs == 1020
+    assert NetworkConfig(features=7, components=1).outputs == 9
+
+
+def test_the_papers_network_has_505020_parameters():
+    model = build(NetworkConfig(features=100, stack="paper"))
+    per_layer = 4 * ((100 + 100) * 100 + 100)
+    assert model.count_params() == 5 * per_layer + (100 + 1) * 1020 == 505_020
+
+
+def test_the_residual_network_adds_a_projection_and_norms():
+    n, u, layers, outputs = 3, 5, 2, 20
+    model = build(NetworkConfig(**SMALL))
+    lstm, projection, norms = 4 * ((u + u) * u + u), (n + 1) * u, 2 * u * (layers + 1)
+    assert model.count_params() == layers * lstm + projection + norms + (u + 1) * outputs
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_penalty_is_half_lambda_times_the_sum_of_squares(stack):
+    model = build(NetworkConfig(**SMALL, stack=stack), weight_penalty=0.3)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    theta = [w.numpy() for w in model.weights if "norm" not in w.path]  # the norms stay free
+    wanted = 0.3 / 2 * sum(np.sum(w**2) for w in theta)
+    np.testing.assert_allclose(sum(model.losses), wanted, rtol=1e-5)
+    assert not build(NetworkConfig(**SMALL, stack=stack)).losses
+
+
+def gradient_by_hand(y, output, components, floor):
+    """∂(−ln P)/∂output: Bishop (1994), with the responsibilities r of the components."""
+    mixture = mixtures.from_network_output(output, components, floor)
+    logs = mixtures.component_log_densities(y, mixture)
+    r = scipy.special.softmax(logs, axis=-1)
+    difference, variance = mixture.means - y[..., None, :], mixture.scales**2
+    by_logit = np.exp(mixture.log_weights) - r
+    by_scale = r * (y.shape[-1] - np.sum(difference**2, axis=-1) / variance) / mixture.scales
+    raw = output[..., components : 2 * components]
+    by_raw = by_scale * scipy.special.expit(raw) / (1 + np.logaddexp(raw, 0) / 100) ** 2
+    by_mean = (r / variance)[..., None] * difference
+    return np.concatenate([by_logit, by_raw, by_mean.reshape(*r.shape[:-1], -1)], axis=-1)
+
+
+def loss_and_gradient(config, y, output):
+    output = tf.convert_to_tensor(output)
+    with tf.GradientTape() as tape:
+        tape.watch(output)
+        loss = mixture_loss(config)(y, output)
+        total = tf.reduce_sum(loss)
+    return loss.numpy(), tape.gradient(total, output).numpy()
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-4), ("float64", 1e-10)])
+def test_the_loss_and_its_gradient_are_those_on_paper(dtype, tolerance):
+    config = NetworkConfig(**SMALL, sigma_floor=0.1)
+    rng = np.random.default_rng(0)
+    y, output = rng.normal(size=(2, 6, 3)), 2 * rng.normal(size=(2, 6, config.outputs))
+    loss, gradient = loss_and_gradient(config, y.astype(dtype), output.astype(dtype))
+    mixture = mixtures.from_network_output(output, 4, 0.1)
+    np.testing.assert_allclose(loss, -mixtures.log_density(y, mixture), rtol=tolerance)
+    wanted = gradient_by_hand(y, output, 4, 0.1)
+    np.testing.assert_allclose(gradient, wanted, atol=tolerance * np.abs(wanted).max())
+
+
+def test_the_gradient_is_the_slope_of_the_loss():
+    config = NetworkConfig(**SMALL)
+    rng = np.random.default_rng(0)
+    y, output = rng.normal(size=(1, 1, 3)), rng.normal(size=(1, 1, config.outputs))
+    _, gradient = loss_and_gradient(config, y, output)
+    nudges = 1e-6 * np.eye(config.outputs)[:, None]  # one frame for each of the outputs
+    loss = mixture_loss(config)
+    slopes = (loss(y, output + nudges) - loss(y, output - nudges))[:, 0] / 2e-6
+    np.testing.assert_allclose(slopes, gradient[0, 0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e4, -1e4])
+def test_no_output_makes_the_loss_or_its_gradient_infinite(size):
+    config = NetworkConfig(features=100, components=10)
+    y, output = np.zeros((1, 2, 100), np.float32), np.full((1, 2, 1020), size, np.float32)
+    output[0, 1, ::3] *= -1
+    loss, gradient = loss_and_gradient(config, y, output)
+    assert np.isfinite(loss).all() and np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize(
+    "asked, sentence",
+    [
+        (dict(stack="transformer"), "no stack 'transformer'; choose one of paper, residual"),
+        (dict(features=0), "features must be at least 1, not 0"),
+        (dict(layers=0), "layers must be at least 1, not 0"),
+        (dict(units=-5), "units must be at least 1, not -5"),
+        (dict(components=0), "components must be at least 1, not 0"),
+        (dict(sigma_floor=0.0), "sigma_floor must be above 0, not 0.0"),
+        (dict(sigma_floor=float("nan")), "sigma_floor must be above 0, not nan"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(asked, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        NetworkConfig(**(dict(features=3) | asked))
+
+
+def test_a_config_survives_its_dictionary():
+    config = NetworkConfig(features=7, layers=1, units=32, stack="paper", sigma_floor=0.1)
+    assert NetworkConfig(**config.to_dict()) == config
