@@ -59,7 +59,7 @@ def read_audio(path, sample_rate=8000, min_samples=256):
 
     Raises AudioError for a file that is missing, of another kind, damaged, cut short, silent, NaN
     or infinite, or shorter than `min_samples`: one window of the paper's section 2.4.1.
-    Notebook: 07, section 1.
+
     """
     path = readable_file(path, AudioError)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -68,9 +68,13 @@ def read_audio(path, sample_rate=8000, min_samples=256):
     try:
         with _without_chatter():
             blocks = list(_decode(path, sample_rate))
+    except UnicodeEncodeError:  # of soundfile, from bytes that a file system without UTF-8 left
+        raise AudioError(f"{path} has a name that is not UTF-8: rename it") from None
     except (soundfile.SoundFileError, TypeError) as problem:  # TypeError: named x.raw
-        reason = str(getattr(problem, "error_string", problem)).rstrip(".")
-        raise AudioError(f"{path} cannot be decoded ({reason}): {CONVERT}") from problem
+        reason = str(getattr(problem, "error_string", problem)).removeprefix("Error : ").rstrip(".")
+        raise AudioError(
+            f"{path} is damaged, cut short or in an unknown encoding ({reason}): {CONVERT}"
+        ) from problem
     mean, first = np.concatenate(blocks).T
     if mean.size == 0:
         raise AudioError(f"{path} holds no samples: record or export it again")

@@ -1,5 +1,6 @@
 """`cmc …` as a user meets it: what it writes, what it says, how it refuses, how it is stopped."""
 
+import contextlib
 import functools
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -20,6 +22,9 @@ from cmc_helpers.inversion import invert_features
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--layers", 1, "--units", 8, "--mixtures", 2, "--batch", 4, "--steps", 10]
+
+
+GIVEN = [*TINY, "--epochs", 4, "--seed", 7, "--sigma-floor", 0.2, "--keep", "last"]
 
 
 def cmc(*arguments):
@@ -80,8 +85,8 @@ def material(tmp_path_factory):
     """What the commands are given, good and bad. Nobody writes here."""
     folder = tmp_path_factory.mktemp("material")
     t = np.arange(16000) / 8000
-    noise = 0.01 * np.random.default_rng(0).standard_normal(len(t))
-    sound = 0.4 * np.sin(2 * np.pi * (300 + 100 * t) * t) + noise
+    noise = 0.001 * np.random.default_rng(0).standard_normal(len(t))
+    sound = 0.04 * np.sin(2 * np.pi * (300 + 100 * t) * t) + noise
     write_audio(folder / "glide.wav", sound)
     sequences.write_csv(folder / "bounce.csv", sequences.bounce(160))
     sequences.write_csv(folder / "narrow.csv", sequences.cyclic(20))
@@ -177,7 +182,8 @@ def test_features_become_sound_again(done, material, tmp_path, options):
 
 def test_sound_above_full_scale_is_scaled_down_with_a_warning(warned, tmp_path):
     sequences.write_csv(tmp_path / "loud.csv", np.full((5, 100), 20.0))
-    line = warned("invert", tmp_path / "loud.csv", "-o", tmp_path / "loud.wav")
+    command = ["invert", tmp_path / "loud.csv", "--method", "slaney", "-o", tmp_path / "loud.wav"]
+    line = warned(*command)
     assert line.startswith(f"cmc: warning: {tmp_path}/loud.wav is scaled down")
 
 
@@ -220,25 +226,35 @@ def test_a_terminal_sees_how_far_the_work_is(material, tmp_path, monkeypatch):
 # training
 
 
-def test_a_csv_file_is_trained_on_with_the_settings_given(done, refused, material, tmp_path):
-    given = ["--epochs", 2, "--seed", 7, "--sigma-floor", 0.2, "--keep", "last"]
-    said = done("train", material / "bounce.csv", "--run", tmp_path / "r", *TINY, *given)
-    history = runs.load(tmp_path / "r").history
-    best = min(history["validation_loss"])
-    epoch = history["validation_loss"].index(best) + 1
+@pytest.fixture(scope="session")
+def whole(material, tmp_path_factory):
+    """The run of a training that nothing interrupted, and what the command said in the end."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert cmc("train", material / "bounce.csv", "--run", run, *GIVEN) == 0
+    return run, said.getvalue()
+
+
+def test_a_csv_file_is_trained_on_with_the_settings_given(whole, material):
+    run, said = whole
+    losses = runs.load(run).history["validation_loss"]
     assert said == (
-        f"{tmp_path}/r: 2 epochs on 144 vectors; "
-        f"best loss {best:.2f} nats per frame, in epoch {epoch}\n"
+        f"{run}: 4 epochs on 144 vectors; best loss {min(losses):.2f} nats per frame, "
+        f"in epoch {losses.index(min(losses)) + 1}\n"
     )
-    settings = runs.read_settings(tmp_path / "r")
     network, config, _ = training.defaults(corpora.open_corpus(material / "bounce.csv"))
-    changed = {"layers": 1, "units": 8, "components": 2, "sigma_floor": 0.2}
-    assert settings["network"] == network.to_dict() | changed
-    changed = {"epochs": 2, "seed": 7, "batch": 4, "steps": 10, "keep": "last"}
-    assert settings["training"] == vars(config) | changed
-    resume = ["train", material / "bounce.csv", "--run", tmp_path / "r", "--resume"]
-    assert "has 2 epochs already" in refused(*resume, "--epochs", 1)
-    assert settings == runs.read_settings(tmp_path / "r")
+    changes = {"layers": 1, "units": 8, "components": 2, "sigma_floor": 0.2}
+    assert runs.read_settings(run)["network"] == asdict(network) | changes
+    changes = {"batch": 4, "steps": 10, "epochs": 4, "seed": 7, "keep": "last"}
+    assert runs.read_settings(run)["training"] == asdict(config) | changes
+
+
+def test_fewer_epochs_than_are_done_are_refused(refused, whole, material):
+    run, _ = whole
+    settings = runs.read_settings(run)
+    resume = ["train", material / "bounce.csv", "--run", run, "--resume"]
+    assert f"{run} has 4 epochs already" in refused(*resume, "--epochs", 3)
+    assert runs.read_settings(run) == settings
 
 
 def test_a_folder_of_recordings_is_trained_on_and_resumed_as_it_began(
@@ -448,6 +464,20 @@ def test_a_name_of_two_lines_is_complained_about_in_one(refused, tmp_path):
     assert "a b.wav does not exist" in refused("features", "a\nb.wav", "-o", tmp_path / "f.csv")
 
 
+def test_a_name_in_another_encoding_is_complained_about_in_one_line(
+    warned, refused, material, tmp_path
+):
+    (tmp_path / "in").mkdir()
+    write_audio(tmp_path / "in" / "good.wav", read_audio(material / "glide.wav"))
+    name = tmp_path / "in" / os.fsdecode(b"caf\xe9.wav")
+    try:
+        shutil.copy(material / "glide.wav", name)
+    except OSError:
+        pytest.skip("this file system knows Unicode names only")
+    assert "rename it" in refused("features", name, "-o", tmp_path / "f.csv")
+    assert "rename it" in warned("corpus", tmp_path / "in", "-o", tmp_path / "c")
+
+
 def test_a_name_too_long_for_the_system_is_refused(refused, tmp_path):
     assert "file name too long" in refused("generate", "a" * 300, "-o", tmp_path / "o.csv").lower()
 
@@ -522,7 +552,7 @@ def stopped(tmp_path_factory, vectors_run, material):
     """A process that generates, and is then stopped by Ctrl-C in its second epoch of training."""
     folder = tmp_path_factory.mktemp("stopped")
     generate = ["generate", vectors_run, "-o", folder / "out.csv", "--strategy", "sample"]
-    train = ["train", material / "bounce.csv", "--run", folder / "run", "--epochs", 4, *TINY]
+    train = ["train", material / "bounce.csv", "--run", folder / "run", *GIVEN]
     commands = [list(map(str, command)) for command in (generate, train)]
     result = python(PROCESS.format(batch=30, signal="SIGINT", commands=commands))
     return folder, result
@@ -536,7 +566,7 @@ def test_another_process_generates_the_same_bytes(done, stopped, vectors_run, tm
 
 
 def test_a_training_that_was_stopped_and_killed_ends_like_an_uninterrupted_one(
-    done, stopped, material, tmp_path
+    done, stopped, whole, material
 ):
     folder, result = stopped
     run = folder / "run"
@@ -551,10 +581,9 @@ def test_a_training_that_was_stopped_and_killed_ends_like_an_uninterrupted_one(
     assert len(runs.read_history(run / "history.csv")["epoch"]) == 2
     done(*resume)
 
-    done("train", material / "bounce.csv", "--run", tmp_path / "whole", "--epochs", 4, *TINY)
-    assert tree(run) == tree(tmp_path / "whole")
-    for name in ("history.csv", "config.json"):
-        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    resumed, whole = (runs.load(path).model.get_weights() for path in (run, tmp_path / "whole"))
-    for one, other in zip(resumed, whole, strict=True):
+    assert tree(run) == tree(whole[0])
+    for name in ("history.csv", "config.json", "checkpoint.npz"):
+        assert (run / name).read_bytes() == (whole[0] / name).read_bytes()
+    weights = (runs.load(path).model.get_weights() for path in (run, whole[0]))
+    for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)

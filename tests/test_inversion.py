@@ -106,12 +106,11 @@ def test_a_tone_with_a_period_of_whole_samples_is_slid_into_place(frequency):
 
 def test_a_frame_without_a_predecessor_stays_where_it_is():
     frame = magnitudes_of(chords())[5:6]
-    wanted = griffin_lim(frame, CONFIG, 0)  # the zero-phase pulse over the window
+    pulse = np.roll(np.fft.irfft(frame[0]), 128)[:256]  # its peak at the middle of the window
+    wanted = pulse / np.hamming(256)
     np.testing.assert_allclose(time_delay_start(frame, CONFIG), wanted, atol=1e-12)
-    after_silence = np.pad(frame, ((9, 0), (0, 0)))
-    np.testing.assert_allclose(
-        np.argmax(time_delay_start(after_silence, CONFIG)), 9 * 64 + np.argmax(wanted), atol=1
-    )
+    amid_silence = np.pad(frame, ((9, 9), (0, 0)))
+    assert abs(np.argmax(time_delay_start(amid_silence, CONFIG)) - (9 * 64 + 128)) <= 1
 
 
 @pytest.mark.parametrize("sound", [tone(220), tone(440), chords()], ids=["220", "440", "chords"])

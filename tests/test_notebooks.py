@@ -191,7 +191,7 @@ BAD = [
     ("nothing_of_the_machine_it_ran_on", write("It lies in `C:\\Users`.")),
     ("nothing_of_the_machine_it_ran_on", set_output("print(1)", text_plain="Path('/tmp/x')")),
     ("nothing_of_the_machine_it_ran_on", append("x", new_output(
-        "error", ename="E", evalue="", traceback=["File /root/x.py"]))),
+        "error", ename="E", evalue="", traceback=["File /opt/x.py"]))),
     ("nothing_of_the_machine_it_ran_on", write("Get it from https://files.pythonhosted.org/x.")),
     ("short_code_cells", append("x = 1\n" * 16)),
     ("plain_python", append("%matplotlib inline")),
