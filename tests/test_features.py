@@ -271,6 +271,13 @@ def test_a_feature_that_never_moves_is_not_blown_up():
     np.testing.assert_allclose(normaliser.matrix[3, 3] ** -2, 0.01 * variances.mean(), rtol=0.01)
 
 
+@pytest.mark.parametrize("name", ["maximum", "whitened innovations"])
+def test_a_corpus_of_silence_stays_finite(name):
+    normaliser = NORMALISERS[name]([np.zeros((5, 4))])
+    np.testing.assert_array_equal(normaliser.transform(np.zeros((5, 4))), 0)
+    assert np.isfinite(normaliser.matrix).all() and np.isfinite(normaliser.log_volume)
+
+
 @pytest.mark.parametrize("name", NORMALISERS)
 def test_log_volume_is_the_log_determinant_of_the_map(name):
     normaliser = NORMALISERS[name](walks())
