@@ -129,13 +129,14 @@ def curves(x, curves, title, *, xlabel, ylabel, log_x=False, ax=None):
 def learning_curve(history, title, *, ylabel="loss (nats per frame)", ax=None):
     """Draw training and validation loss per epoch and mark the best epoch, counted from 1.
 
-    history: a mapping with "loss" and possibly "val_loss", a number per epoch, or the History that
-    `fit` returns. The best epoch is that of the lowest validation loss. Returns the Axes.
+    history: a mapping with "loss" and possibly "validation_loss", a number per epoch, such as
+    `Run.history`, or the History that Keras' `fit` returns, which says "val_loss". The best epoch
+    is that of the lowest validation loss. Returns the Axes.
     """
     history = getattr(history, "history", history)
     losses = {"training": history["loss"]}
-    if "val_loss" in history:
-        losses["validation"] = history["val_loss"]
+    for name in {"validation_loss", "val_loss"} & set(history):
+        losses["validation"] = history[name]
     epochs = np.arange(1, len(history["loss"]) + 1)
     ax = curves(epochs, losses, title, xlabel="epoch", ylabel=ylabel, ax=ax)
     name, judged = list(losses.items())[-1]

@@ -162,7 +162,7 @@ def window_starts(lengths, steps):
 
     lengths: frames of each piece. Returns (count, 2) integers, (piece, start): every window of
     steps + 1 frames that lies inside one piece; its last `steps` frames are the targets of its
-    first. Paper, section 2.3. Notebook: 09, section 2.
+    first. Paper, section 2.3. Notebook: 09, section 1.
     """
     pairs = [
         np.stack([np.full(max(n - steps, 0), piece), np.arange(max(n - steps, 0))], axis=1)
