@@ -218,7 +218,7 @@ def _setting(flag, kind, text, name=None):
 @_setting("input-noise", _Number(0, 100), "Standard deviation of the noise on the inputs.")
 @_setting("weight-penalty", _Number(0, 100), "Lambda of lambda/2 |weights|^2, added to the loss.")
 @_setting("patience", click.IntRange(1, 100_000), "Epochs without gain after which to stop.")
-@_setting("keep", click.Choice(("best", "last")), "The network of which epoch the run holds.")
+@_setting("keep", click.Choice(("best", "last")), "Of which epoch: lowest held-out loss, or last.")
 @_seed("Of the first weights, windows and noise.", show_default="0")
 @click.option(
     "--resume", is_flag=True, help="Go on with the run, as it began; only --epochs may be changed."
@@ -228,9 +228,8 @@ def train_command(context, data, run, preset, resume, **settings):
     """Train a network on DATA and keep it as a run.
 
     A run is a folder with all that is needed to generate. DATA is a CSV file (a line is the vector
-    at one time step), a recording, a folder of recordings, or a corpus made by cmc corpus. The
-    network is kept at its lowest held-out loss. After Ctrl-C, or a power cut, --resume goes on from
-    the last finished epoch.
+    at one time step), a recording, a folder of recordings, or a corpus made by cmc corpus. After
+    Ctrl-C, or a power cut, --resume goes on from the last finished epoch.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if resume:

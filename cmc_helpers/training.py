@@ -96,8 +96,8 @@ def train(corpus, folder, network=None, config=None, sampling=None, resume=False
     with the settings stored there; of `config` only `epochs` counts, to train longer.
     progress(done, total, message) is called after every batch, with the last epoch's losses as the
     message. The run holds the best network by held-out loss (by training loss where nothing is
-    held out), or the last if `config.keep` says so. Raises TrainingError (settings that do not fit the data, a loss that is not finite)
-    and RunError (the folder).
+    held out), or the last if `config.keep` says so. Raises TrainingError (settings that do not fit
+    the data, a loss that is not finite) and RunError (the folder).
     """
     folder = Path(folder)
     if resume:
