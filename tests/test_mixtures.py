@@ -187,9 +187,13 @@ def subset_of_the_paper(weights, tau):
     return kept
 
 
-shares = st.lists(st.integers(1, 6), min_size=1, max_size=12).map(
-    lambda counts: np.array(counts) / sum(counts)  # small integers: ties abound
-)
+def random_shares(seed):
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 7, size=rng.integers(1, 20))  # small integers: ties abound
+    return counts / counts.sum()
+
+
+shares = seeds.map(random_shares)
 
 
 def subset(log_weights):
@@ -215,7 +219,7 @@ def test_the_component_that_reaches_tau_is_in_and_the_one_that_crosses_it_is_out
         assert subset(tempered_log_weights(log_weights, tau)) == kept
 
 
-@mathematics
+@settings(mathematics, max_examples=200)
 @given(shares, taus, taus)
 def test_s_grows_with_tau(weights, tau, other):
     smaller, larger = (tempered_log_weights(np.log(weights), t) for t in sorted([tau, other]))
