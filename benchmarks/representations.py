@@ -1,6 +1,6 @@
 """Which features and which stack learn music best? Held-out NLL on linear amplitudes.
 
-    .venv/bin/python benchmarks/representations.py [--epochs 30]
+    .venv/bin/python benchmarks/representations.py [--epochs 10]
 
 Each row trains the same number of steps on the two piano clips of data_samples (the last tenth of
 each is held out). The likelihoods are made comparable by the change of variables: every model's
@@ -31,7 +31,7 @@ ROWS = (  # (label, compression, normalisation, stack)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=10)
     epochs = parser.parse_args().epochs
     quiet_tensorflow()
     linear = _corpus(FeatureConfig.preset("paper"))
