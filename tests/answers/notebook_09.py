@@ -1,0 +1,112 @@
+"""Answers to the exercises of notebook 09: right ones, and plausible mistakes."""
+
+import numpy as np
+
+
+def all_starts(lengths, steps):
+    ends = np.cumsum(lengths)
+    return [s for n, end in zip(lengths, ends, strict=True) for s in range(end - n, end - steps)]
+
+
+def patient(losses, patience, better=lambda loss, best: loss < best, last=False, extra=0):
+    """Early stopping, and by its options the ways to get it wrong."""
+    best = waited = 0
+    for epoch, loss in enumerate(losses[1:], start=1):
+        best, waited = (epoch, 0) if better(loss, losses[best]) else (best, waited + 1)
+        if waited == patience + extra:
+            return epoch if last else best
+    return best
+
+
+def impatient(losses, patience):
+    """Forgets to begin anew when the loss falls."""
+    best = waited = 0
+    for epoch, loss in enumerate(losses[1:], start=1):
+        if loss < losses[best]:
+            best = epoch
+        else:
+            waited += 1
+        if waited == patience:
+            break
+    return best
+
+
+RIGHT = {
+    "09.1": [all_starts, lambda lengths, steps: np.array(all_starts(lengths, steps)[::-1])],
+    "09.2": [patient],
+    "09.3": [lambda y, mean: 0.5 * ((y - mean) ** 2).sum() + 0.5 * len(y) * np.log(2 * np.pi)],
+}
+
+# number: (the mistake, the answer that makes it, words of the counter-example)
+WRONG = {
+    "09.1": [
+        (
+            "no room for the last target",
+            lambda lengths, steps: [
+                s
+                for n, end in zip(lengths, np.cumsum(lengths), strict=True)
+                for s in range(end - n, end - steps + 1)
+            ],
+            "the last frame there is has number 4",
+        ),
+        ("pieces ignored", lambda lengths, steps: range(sum(lengths) - steps), "two pieces"),
+        ("side by side", lambda lengths, steps: all_starts(lengths, steps)[::steps], "missing"),
+        (
+            "the last start forgotten",
+            lambda lengths, steps: [
+                s for s in all_starts(lengths, steps) if s + 1 in all_starts(lengths, steps)
+            ],
+            "[1]",
+        ),
+        (
+            "numbers inside the pieces",
+            lambda lengths, steps: [s for n in lengths for s in range(n - steps)],
+            "are missing",
+        ),
+        (
+            "pairs",
+            lambda lengths, steps: [(s, s + steps) for s in all_starts(lengths, steps)],
+            "you allow the start",
+        ),
+    ],
+    "09.2": [
+        ("the best of all", lambda losses, patience: int(np.argmin(losses)), "nobody ran"),
+        ("the last", lambda losses, patience: patient(losses, patience, last=True), "2.5, 2.6"),
+        ("one more", lambda losses, patience: patient(losses, patience, extra=1), "patience 2"),
+        ("never anew", impatient, "begins anew"),
+        (
+            "an equal loss counts",
+            lambda losses, patience: patient(losses, patience, lambda loss, best: loss <= best),
+            "an equal loss",
+        ),
+        ("the highest", lambda losses, patience: int(np.argmax(losses)), "the loss never rose"),
+        (
+            "nearest to zero",
+            lambda losses, patience: patient(
+                losses, patience, lambda loss, best: abs(loss) < abs(best)
+            ),
+            "below zero",
+        ),
+    ],
+    "09.3": [
+        ("no constant", lambda y, mean: 0.5 * ((y - mean) ** 2).sum(), "the peak"),
+        (
+            "one dimension's constant",
+            lambda y, mean: 0.5 * (((y - mean) ** 2).sum() + np.log(2 * np.pi)),
+            "m = 2",
+        ),
+        ("the sign", lambda y, mean: -RIGHT["09.3"][0](y, mean), "but 0.918939 is wanted"),
+        ("decades, not nats", lambda y, mean: RIGHT["09.3"][0](y, mean) / np.log(10), "m = 1"),
+        ("averaged over dimensions", lambda y, mean: RIGHT["09.3"][0](y, mean) / len(y), "m = 2"),
+        (
+            "no half",
+            lambda y, mean: ((y - mean) ** 2).sum() + 0.5 * len(y) * np.log(2 * np.pi),
+            "so says SciPy",
+        ),
+        (
+            "not summed",
+            lambda y, mean: 0.5 * (y - mean) ** 2 + 0.5 * np.log(2 * np.pi),
+            "shape (1,), but () is wanted",
+        ),
+    ],
+}
