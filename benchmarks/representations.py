@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import corpora, mixtures, training
+from cmc_helpers import corpora, mixtures, networks, training
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
@@ -60,9 +60,7 @@ def held_out_nll(run, corpus):
     for features in corpus.split("validation"):
         z = run.normaliser.transform(features)
         output = np.asarray(run.model(z[None, :-1]))[0].astype(float)
-        mixture = mixtures.from_network_output(
-            output, run.network.components, run.network.sigma_floor
-        )
+        mixture = networks.read_output(output, run.network)
         log_density = mixtures.log_density(z[1:].astype(float), mixture) + run.normaliser.log_volume
         amplitudes = np.maximum(features[1:].astype(float) ** (1 / p), 1e-9)
         log_density += np.sum(np.log(p) + (p - 1) * np.log(amplitudes), axis=1)

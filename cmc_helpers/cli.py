@@ -206,9 +206,12 @@ def _setting(flag, kind, text, name=None):
 @click.argument("data")
 @click.option("--run", required=True, metavar="FOLDER", help="The folder to keep the run in; new.")
 @_preset("How recordings become numbers.", show_default="default")
-@_setting("layers", click.IntRange(1, 50), "LSTM layers.")
+@_setting("layers", click.IntRange(1, 50), "Layers.")
 @_setting("units", click.IntRange(1, 4096), "Units in each layer.")
-@_setting("mixtures", click.IntRange(1, 1000), "Gaussians in the mixture.", "components")
+@_setting("cell", click.Choice(tuple(networks.CELLS)), "What a layer is made of.")
+@_setting(
+    "mixtures", click.IntRange(0, 1000), "Gaussians; 0: a mean by least squares.", "components"
+)
 @_setting("stack", click.Choice(networks.STACKS), "How the layers are wired.")
 @_setting("sigma-floor", _Number(0, 10, min_open=True), "The smallest sigma of a Gaussian.")
 @_setting("epochs", click.IntRange(1, 100_000), "How long to train.")
@@ -254,7 +257,8 @@ def train_command(context, data, run, preset, resume, **settings):
     length = _length(trained.settings["data"]["train_frames"], trained.features)
     _say(
         f"{run}: {len(losses)} epochs on {length}; "
-        f"best loss {min(losses):.2f} nats per frame, in epoch {1 + int(np.argmin(losses))}"
+        f"best loss {min(losses):.4g} {trained.network.loss_unit}, "
+        f"in epoch {1 + int(np.argmin(losses))}"
     )
 
 

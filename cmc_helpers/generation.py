@@ -103,6 +103,8 @@ def settings(run, strategy=None, tau=None, sigma_scale=None):
     strategy = run.sampling["strategy"] if strategy is None else strategy
     tau = run.sampling["tau"] if tau is None else tau
     mixtures.check_sampling(strategy, tau, sigma_scale)
+    if sigma_scale and not run.network.components:
+        raise ValueError("a network without a mixture has no σ to add: leave sigma_scale at 0")
     return strategy, tau, sigma_scale
 
 
@@ -142,9 +144,7 @@ def _compiled(run, strategy, form):
     def block(frame, states, forced, is_forced, uniforms, noises, tau, sigma_scale):
         def advance(t, frame, states, vectors, components):
             output, states = networks.step(run.model, config, frame, states)
-            mixture = mixtures.from_network_output(
-                output, config.components, config.sigma_floor, xp=ops
-            )
+            mixture = networks.read_output(output, config, ops)
             vector, component = mixtures.next_vector(
                 mixture, strategy, uniforms[t], noises[t], tau, sigma_scale, form, ops
             )

@@ -1,26 +1,32 @@
-"""Keras networks: LSTM stacks with a mixture density head, and their loss (paper, 2.1.2 to 2.1.4).
+"""Keras networks with a mixture density head, and their loss (paper, sections 2.1.1 to 2.1.4).
 
-Both stacks are made of stock Keras layers, so a saved `.keras` file loads without custom objects.
-The layers are looked up by name, so the same weights run over whole sequences (`build`) and one
-frame at a time with an explicit state (`step`).
+The paper's network is a stack of LSTM layers. Plain recurrent and feed-forward layers, and a head
+that predicts a mean alone, are there to be compared with it. All are stock Keras layers, so a saved
+`.keras` file loads without custom objects. They are looked up by name, so the same weights run over
+whole sequences (`build`) and one frame at a time with an explicit state (`step`).
 
-Notebook: 02 (mixture head), 04 (LSTM), 09 (both stacks).
+Notebook: 02 (mixture head), 04 (LSTM), 05 (the four networks), 09 (both stacks).
 """
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from cmc_helpers import mixtures
 
 STACKS = ("paper", "residual")
+CELLS = {"lstm": 2, "rnn": 1, "dense": 0}  # vectors of state that a layer hands to the next step
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """features: m. layers: L. units: size of every h and c. components: K.
+    """features: m. layers: L. units: size of every h and c. components: K; with 0 there is no
+    mixture, and the network predicts a mean alone, by squared error.
 
-    stack "paper": LSTM layers one upon the other. "residual": h ← h + LSTM(LayerNorm(h)), with a
-    final LayerNorm; it learns music that the plain stack does not (see
-    `benchmarks/representations.py`). sigma_floor: the smallest σ, in normalised units.
+    stack "paper": layers one upon the other. "residual": h ← h + LSTM(LayerNorm(h)), with a final
+    LayerNorm; it learns music that the plain stack does not (see `benchmarks/representations.py`).
+    sigma_floor: the smallest σ, in normalised units. cell: what a layer is made of, "lstm", "rnn"
+    (h_t = tanh(W x_t + U h_{t−1} + b)) or "dense" (tanh, feed-forward: no memory).
     """
 
     features: int
@@ -29,13 +35,16 @@ class NetworkConfig:
     components: int = 10
     stack: str = "residual"
     sigma_floor: float = 0.01
+    cell: str = "lstm"
 
     def __post_init__(self):
         if self.stack not in STACKS:
             raise ValueError(f"there is no stack {self.stack!r}; choose one of {', '.join(STACKS)}")
-        for name in ("features", "layers", "units", "components"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.cell not in CELLS:
+            raise ValueError(f"there is no cell {self.cell!r}; choose one of {', '.join(CELLS)}")
+        for name, least in (("features", 1), ("layers", 1), ("units", 1), ("components", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not self.sigma_floor > 0:
             raise ValueError(f"sigma_floor must be above 0, not {self.sigma_floor}")
 
@@ -45,12 +54,18 @@ class NetworkConfig:
 
     @property
     def outputs(self):
-        """2K + K·m numbers describe the mixture (paper, section 2.1.2)."""
-        return 2 * self.components + self.components * self.features
+        """2K + K·m numbers describe the mixture (paper, section 2.1.2); m numbers are a mean."""
+        return 2 * self.components + max(self.components, 1) * self.features
+
+    @property
+    def loss_unit(self):
+        """What `loss` counts."""
+        return "nats per frame" if self.components else "squared error per frame"
 
 
 def build(config, weight_penalty=0.0):
-    """A Keras model (batch, T, m) → raw mixture parameters (batch, T, 2K + K·m).
+    """A Keras model (batch, T, m) → raw mixture parameters (batch, T, 2K + K·m), or, without a
+    mixture, means (batch, T, m).
 
     weight_penalty: λ of the paper's λ/2 ‖θ‖² (section 6.1), added to the loss for every weight
     and bias; the gains and shifts of LayerNorm stay free.
@@ -59,35 +74,39 @@ def build(config, weight_penalty=0.0):
 
     decay = keras.regularizers.L2(weight_penalty / 2) if weight_penalty else None
     dense = dict(kernel_regularizer=decay, bias_regularizer=decay)
-    layers = {"mixture": keras.layers.Dense(config.outputs, name="mixture", **dense)}
+    recurrent = dict(return_sequences=True, recurrent_regularizer=decay, **dense)
+    make, options = {
+        "lstm": (keras.layers.LSTM, recurrent),
+        "rnn": (keras.layers.SimpleRNN, recurrent),
+        "dense": (keras.layers.Dense, dict(activation="tanh", **dense)),
+    }[config.cell]
+    layers = {_head(config): keras.layers.Dense(config.outputs, name=_head(config), **dense)}
     for number in range(1, config.layers + 1):
-        layers[f"lstm_{number}"] = keras.layers.LSTM(
-            config.units,
-            return_sequences=True,
-            recurrent_regularizer=decay,
-            name=f"lstm_{number}",
-            **dense,
-        )
+        name = f"{config.cell}_{number}"
+        layers[name] = make(config.units, name=name, **options)
         layers[f"norm_{number}"] = keras.layers.LayerNormalization(name=f"norm_{number}")
     layers["norm"] = keras.layers.LayerNormalization(name="norm")
     layers["project"] = keras.layers.Dense(config.units, name="project", **dense)
 
     frames = keras.Input((None, config.features), name="frames")
-    output = _stack(config, layers.get, lambda number, h: layers[f"lstm_{number}"](h), frames)
+    output = _stack(
+        config, layers.get, lambda number, h: layers[f"{config.cell}_{number}"](h), frames
+    )
     return keras.Model(frames, output, name=f"{config.stack}_stack")
 
 
 def step(model, config, frame, states):
     """One step of the recursion [h_t, c_t] = A(x_t, h_{t−1}, c_{t−1}) (paper, section 2.1.4).
 
-    frame: (batch, m). states: a list of (h, c) per layer, each (batch, units). Returns the raw
-    mixture parameters (batch, 2K + K·m) and the new states. The weights are those of `model`.
+    frame: (batch, m). states: a list of (h, c) per layer, each (batch, units); of (h,) for plain
+    recurrent layers, of () for feed-forward ones. Returns the output (batch, …) of `build` and the
+    new states. The weights are those of `model`.
     """
     new_states = []
 
     def recur(number, h):
-        state = list(states[number - 1])
-        h, state = model.get_layer(f"lstm_{number}").cell(h, state)
+        layer, state = model.get_layer(f"{config.cell}_{number}"), list(states[number - 1])
+        h, state = layer.cell(h, state) if state else (layer(h), state)
         new_states.append(tuple(state))
         return h
 
@@ -95,32 +114,56 @@ def step(model, config, frame, states):
 
 
 def zero_states(config, batch):
-    """The initial (h₀, c₀) of every layer: zeros, (batch, units)."""
+    """The initial state of every layer, (h₀, c₀) of an LSTM: zeros, (batch, units)."""
     from keras import ops
 
     zeros = ops.zeros((batch, config.units))
-    return [(zeros, zeros) for _ in range(config.layers)]
+    return [(zeros,) * CELLS[config.cell] for _ in range(config.layers)]
 
 
-def mixture_loss(config):
+def read_output(output, config, xp=np):
+    """The `mixtures.Mixture` that a network's output (..., 2K + K·m) describes.
+
+    Squared error is the likelihood of a Gaussian of constant σ around the mean (paper, section
+    2.1.2): a network without a mixture gets that one Gaussian, with σ = 1.
+    """
+    if config.components:
+        return mixtures.from_network_output(output, config.components, config.sigma_floor, xp=xp)
+    constant = xp.zeros_like(output[..., :1])
+    return mixtures.Mixture(constant, output[..., None, :], constant + 1)
+
+
+def loss(config, fused=True):
+    """The Keras loss that suits `config`, (batch, T, m) → (batch, T): `mixture_loss`, or without
+    a mixture the squared error of paper section 2.1.1, ‖ŷ − y‖²."""
+    from keras import ops
+
+    if config.components:
+        return mixture_loss(config, fused)
+    return lambda y_true, y_pred: ops.sum(ops.square(y_pred - y_true), axis=-1)
+
+
+def mixture_loss(config, fused=True):
     """A Keras loss: the negative log-likelihood in nats per frame, (batch, T, m) → (batch, T).
 
-    It is `mixtures.log_density` with `keras.ops`. On TensorFlow the loss alone is compiled by XLA,
-    which fuses its (batch, T, K, m) intermediates; compiling the LSTM as well is slower on CPUs.
+    It is `mixtures.log_density` with `keras.ops`. fused: on TensorFlow the loss alone is compiled
+    by XLA, which fuses its (batch, T, K, m) intermediates; False leaves that to a caller who
+    compiles the whole training step.
     """
     import keras
 
     def negative_log_likelihood(y_true, y_pred):
-        mixture = mixtures.from_network_output(
-            y_pred, config.components, config.sigma_floor, xp=keras.ops
-        )
-        return -mixtures.log_density(y_true, mixture, keras.ops)
+        return -mixtures.log_density(y_true, read_output(y_pred, config, keras.ops), keras.ops)
 
-    if keras.backend.backend() != "tensorflow":
+    if not fused or keras.backend.backend() != "tensorflow":
         return negative_log_likelihood
     import tensorflow as tf
 
     return tf.function(negative_log_likelihood, jit_compile=True, autograph=False)
+
+
+def _head(config):
+    return "mixture" if config.components else "mean"
 
 
 def _stack(config, layer, recur, h):
@@ -135,4 +178,4 @@ def _stack(config, layer, recur, h):
             h = recur(number, h)
     if residual:
         h = layer("norm")(h)
-    return layer("mixture")(h)
+    return layer(_head(config))(h)

@@ -27,7 +27,11 @@ from cmc_helpers.networks import NetworkConfig
 _LEAST_BATCHES = 20  # an epoch of a short passage still has something to show
 _MOST_SILENCE = 0.2  # windows with more teach the network to end and to stay silent
 _PRIMER_SECONDS = 1.5
+# Units up to which a training step spends its time between operations, not in them: XLA compiles
+# all of it. Of larger networks only the loss gains.
+_SMALL = 64
 _PRIMER_STEPS = 64  # for plain vectors: four periods of bounce
+_MEANS_ALONE = {"strategy": "greedy", "tau": 0.6, "sigma_scale": 0.0}
 
 
 class TrainingError(FileError):
@@ -84,7 +88,7 @@ def defaults(corpus):
     if corpus.config is None:
         network = NetworkConfig(corpus.width, 2, 32, 4, stack="paper", sigma_floor=0.1)
         config = TrainingConfig(batch=16, steps=50, learning_rate=0.01, input_noise=0.05)
-        return network, config, {"strategy": "greedy", "tau": 0.6, "sigma_scale": 0.0}
+        return network, config, _MEANS_ALONE
     sampling = {"strategy": "sample", "tau": 0.6, "sigma_scale": 0.6}
     return NetworkConfig(corpus.width), TrainingConfig(), sampling
 
@@ -105,7 +109,8 @@ def train(corpus, folder, network=None, config=None, sampling=None, resume=False
     else:
         check_new(folder)
     usual = defaults(corpus)
-    network, sampling = network or usual[0], sampling or usual[2]
+    network = network or usual[0]
+    sampling = sampling or (usual[2] if network.components else _MEANS_ALONE)
     config = _fit_steps(config or usual[1], corpus)
     normaliser = fit_normaliser(corpus)
     windows = Windows(corpus, normaliser, config)
@@ -353,7 +358,8 @@ def _compile(network, config, batches):
         alpha=0.02,
     )
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=config.clip)
-    model.compile(optimizer, networks.mixture_loss(network), jit_compile=False)
+    whole = network.units <= _SMALL
+    model.compile(optimizer, networks.loss(network, fused=not whole), jit_compile=whole)
     return model
 
 

@@ -239,7 +239,7 @@ def test_a_csv_file_is_trained_on_with_the_settings_given(whole, material):
     run, said = whole
     losses = runs.load(run).history["validation_loss"]
     assert said == (
-        f"{run}: 4 epochs on 144 vectors; best loss {min(losses):.2f} nats per frame, "
+        f"{run}: 4 epochs on 144 vectors; best loss {min(losses):.4g} nats per frame, "
         f"in epoch {losses.index(min(losses)) + 1}\n"
     )
     network, config, _ = training.defaults(corpora.open_corpus(material / "bounce.csv"))

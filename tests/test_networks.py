@@ -6,10 +6,13 @@ import scipy.special
 
 from cmc_helpers import mixtures
 from cmc_helpers.networks import (
+    CELLS,
     STACKS,
     NetworkConfig,
     build,
+    loss,
     mixture_loss,
+    read_output,
     step,
     zero_states,
 )
@@ -20,10 +23,11 @@ tf = pytest.importorskip("tensorflow")
 SMALL = dict(features=3, layers=2, units=5, components=4)
 
 
-@pytest.fixture(scope="module", params=STACKS)
+@pytest.fixture(scope="module", params=[(stack, cell) for stack in STACKS for cell in CELLS])
 def network(request):
-    """A small model of each stack, with random weights: biases and gains too."""
-    config = NetworkConfig(**SMALL, stack=request.param)
+    """A small model of each stack and cell, with random weights: biases and gains too."""
+    stack, cell = request.param
+    config = NetworkConfig(**SMALL, stack=stack, cell=cell)
     model = build(config)
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(scale=0.5, size=w.shape) for w in model.get_weights()])
@@ -34,7 +38,19 @@ def frames(batch=2, steps=50, features=3):
     return np.random.default_rng(1).normal(size=(batch, steps, features)).astype(np.float32)
 
 
-# Both stacks in NumPy, as paper section 2.1.4 and h ← h + LSTM(LayerNorm(h)) say it
+# Both stacks in NumPy, as paper sections 2.1.1 to 2.1.4 and h ← h + LSTM(LayerNorm(h)) say it
+
+
+def numpy_dense(x, kernel, bias):
+    return np.tanh(x @ kernel + bias)
+
+
+def numpy_rnn(x, kernel, recurrent, bias):
+    h, outputs = np.zeros((len(x), len(recurrent))), []
+    for x_t in x.swapaxes(0, 1):
+        h = np.tanh(x_t @ kernel + h @ recurrent + bias)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
 
 
 def numpy_lstm(x, kernel, recurrent, bias):
@@ -54,17 +70,21 @@ def numpy_norm(h, gain, shift):
     return centred / np.sqrt(h.var(axis=-1, keepdims=True) + 1e-3) * gain + shift
 
 
+NUMPY_CELLS = {"lstm": numpy_lstm, "rnn": numpy_rnn, "dense": numpy_dense}
+
+
 def numpy_stack(config, model, h):
+    cell = NUMPY_CELLS[config.cell]
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     numbers = range(1, config.layers + 1)
     if config.stack == "paper":
         for number in numbers:
-            h = numpy_lstm(h, *weights[f"lstm_{number}"])
+            h = cell(h, *weights[f"{config.cell}_{number}"])
     else:
         h = h @ weights["project"][0] + weights["project"][1]
         for number in numbers:
             normed = numpy_norm(h, *weights[f"norm_{number}"])
-            h = h + numpy_lstm(normed, *weights[f"lstm_{number}"])
+            h = h + cell(normed, *weights[f"{config.cell}_{number}"])
         h = numpy_norm(h, *weights["norm"])
     return h @ weights["mixture"][0] + weights["mixture"][1]
 
@@ -85,7 +105,8 @@ def test_step_by_step_is_the_whole_sequence_at_once(network):
         output, states = step(model, config, x[:, t], states)
         outputs.append(output)
     np.testing.assert_allclose(np.stack(outputs, axis=1), model(x), atol=1e-5)
-    assert [(h.shape, c.shape) for h, c in states] == [((2, 5), (2, 5))] * 2
+    shapes = [tuple(part.shape for part in state) for state in states]
+    assert shapes == [((2, 5),) * CELLS[config.cell]] * 2
 
 
 def test_the_state_given_to_step_stays_as_it_was(network):
@@ -98,12 +119,14 @@ def test_the_state_given_to_step_stays_as_it_was(network):
 
 
 def test_the_future_changes_nothing_before_it(network):
-    _, model = network
+    config, model = network
     x, changed = frames(), frames()
     changed[:, 30] += 1
-    before, after = np.split(np.abs(model(x) - model(changed)).max(axis=(0, 2)), [30])
+    before, now, after = np.split(np.abs(model(x) - model(changed)).max(axis=(0, 2)), [30, 31])
     np.testing.assert_array_equal(before, 0)
-    assert (after > 0).all()  # and the past is remembered
+    assert now > 0
+    remembered = config.cell != "dense"
+    assert (after[:5] > 0).all() == (after > 0).any() == remembered
 
 
 def test_a_saved_network_loads_without_custom_objects(network, tmp_path):
@@ -116,6 +139,31 @@ def test_a_saved_network_loads_without_custom_objects(network, tmp_path):
 def test_a_mixture_is_2k_plus_km_numbers():
     assert NetworkConfig(features=100, components=10).outputs == 1020
     assert NetworkConfig(features=7, components=1).outputs == 9
+
+
+def test_without_a_mixture_the_output_is_a_mean():
+    config = NetworkConfig(features=7, components=0, layers=1, units=4)
+    output = build(config)(frames(features=7))
+    assert config.outputs == output.shape[-1] == 7
+    mixture = read_output(output, config)
+    np.testing.assert_array_equal(mixture.means[..., 0, :], output)
+    np.testing.assert_array_equal(np.exp(mixture.log_weights), np.ones((2, 50, 1)))
+
+
+def test_squared_error_is_the_likelihood_of_one_gaussian_but_for_a_constant():
+    config = NetworkConfig(features=3, components=0)
+    y, output = np.random.default_rng(0).normal(size=(2, 4, 5, 3))
+    errors = np.asarray(loss(config)(y, output))
+    np.testing.assert_allclose(errors, ((y - output) ** 2).sum(axis=-1))
+    nats = -mixtures.log_density(y, read_output(output, config))
+    np.testing.assert_allclose(nats, errors / 2 + 1.5 * np.log(2 * np.pi))
+
+
+def test_the_loss_of_a_mixture_is_the_same_fused_or_not():
+    config = NetworkConfig(**SMALL)
+    y, output = np.zeros((1, 2, 3), np.float32), np.ones((1, 2, config.outputs), np.float32)
+    expected = np.asarray(mixture_loss(config, fused=False)(y, output))
+    np.testing.assert_allclose(np.asarray(loss(config)(y, output)), expected, rtol=1e-6)
 
 
 def test_the_papers_network_has_505020_parameters():
@@ -204,7 +252,8 @@ def test_no_output_makes_the_loss_or_its_gradient_infinite(size):
         (dict(features=0), "features must be at least 1, not 0"),
         (dict(layers=0), "layers must be at least 1, not 0"),
         (dict(units=-5), "units must be at least 1, not -5"),
-        (dict(components=0), "components must be at least 1, not 0"),
+        (dict(components=-1), "components must be at least 0, not -1"),
+        (dict(cell="gru"), "no cell 'gru'; choose one of lstm, rnn, dense"),
         (dict(sigma_floor=0.0), "sigma_floor must be above 0, not 0.0"),
         (dict(sigma_floor=float("nan")), "sigma_floor must be above 0, not nan"),
     ],
