@@ -249,6 +249,16 @@ def test_a_csv_file_is_trained_on_with_the_settings_given(whole, material):
     assert runs.read_settings(run)["training"] == asdict(config) | changes
 
 
+def test_a_network_without_memory_and_mixture_is_trained_and_goes_on(done, refused, material):
+    run, out = material / "means", material / "means.csv"
+    kind = ["--cell", "dense", "--mixtures", 0]
+    said = done("train", material / "bounce.csv", "--run", run, *TINY, "--epochs", 1, *kind)
+    assert "squared error per frame, in epoch 1" in said
+    assert runs.read_settings(run)["sampling"]["sigma_scale"] == 0
+    done("generate", run, "-o", out)
+    assert "no σ to add" in refused("generate", run, "-o", out, "--strategy", "sample")
+
+
 def test_fewer_epochs_than_are_done_are_refused(refused, whole, material):
     run, _ = whole
     settings = runs.read_settings(run)

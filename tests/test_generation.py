@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from cmc_helpers import generation, mixtures, runs
+from cmc_helpers import experiments, generation, mixtures, networks, runs
 from cmc_helpers.generation import generate
 from cmc_helpers.mixtures import STRATEGIES
+from cmc_helpers.networks import NetworkConfig
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,18 @@ def test_free_running_equals_the_teacher_forced_network_fed_with_what_it_made(ru
     mixture = mixture_after(run, inputs)
     expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(len(inputs)), np.zeros((1, 100)))
     np.testing.assert_allclose(made, expected[len(heard) - 1 :], atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", networks.CELLS)
+def test_a_network_without_a_mixture_feeds_its_mean_back(cell):
+    config = NetworkConfig(3, layers=2, units=4, components=0, stack="paper", cell=cell)
+    primer = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    run = experiments.in_memory(config, networks.build(config), primer)
+    made = generate(run, 20).vectors[0]
+    means = np.asarray(run.model(np.concatenate([primer, made[:-1]])[None]))[0]
+    np.testing.assert_allclose(made, means[4:], atol=1e-5)
+    with pytest.raises(ValueError, match="no σ to add: leave sigma_scale at 0"):
+        generate(run, 20, strategy="sample")
 
 
 def test_a_primer_is_heard_frame_by_frame(run):
