@@ -156,7 +156,7 @@ def write_model(folder, model):
     import keras
 
     with replacing(Path(folder) / MODEL, RunError) as temporary:
-        keras.Model(model.input, model.output, name=model.name).save(temporary)
+        keras.Model(model.inputs[0], model.outputs[0], name=model.name).save(temporary)
 
 
 def write_history(folder, history):
