@@ -1,6 +1,7 @@
 """How well do the four networks run free on the dummy data? Ten seeds each (paper, section 4.1).
 
-    .venv/bin/python benchmarks/dummy_experiments.py [--seeds 10] [--data bounce …] [--updates 400]
+    .venv/bin/python benchmarks/dummy_experiments.py [--seeds 10] [--data bounce …]
+        [--networks LSTM …] [--updates 400] [--input-noise 0.05] [--sigma-floor 0.1]
 
 After a primer of 64 vectors, 200 steps on their own output. A run holds if its mean absolute
 deviation from the true continuation is at most 0.008 and its largest at most 0.035, about what the
@@ -9,6 +10,7 @@ paper's figures 4 and 5 show (0.0076 and 0.0079; 0.032).
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,8 +25,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--data", nargs="+", choices=DATA, default=DATA)
+    parser.add_argument(
+        "--networks", nargs="+", help="for example LSTM 'LSTM + MDN'; else all four"
+    )
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--input-noise", type=float, default=0.05)
+    parser.add_argument(
+        "--sigma-floor", type=float, default=0.1, help="the smallest σ of a mixture"
+    )
     arguments = parser.parse_args()
     quiet_tensorflow()
     print("data           network     held   mean deviation     largest deviation  seconds each")
@@ -32,6 +40,9 @@ def main():
     for name in arguments.data:
         vectors = getattr(sequences, name)(400)
         for label, network in experiments.four_networks(vectors.shape[1]).items():
+            if arguments.networks and label not in arguments.networks:
+                continue
+            network = replace(network, sigma_floor=arguments.sigma_floor)
             begin = time.perf_counter()
             found = [
                 deviation(network, vectors, arguments.updates, arguments.input_noise, seed)

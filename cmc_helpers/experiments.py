@@ -1,8 +1,8 @@
 """The dummy experiments (paper, sections 4.1 and 5.1): small networks learn a short pattern in
 seconds, and then run free.
 
-Four networks are compared. Only the last two solve `sequences.bounce`, and only a network with a
-memory can.
+Four networks are compared. `sequences.cyclic` needs no memory; only a network with a memory can
+learn `sequences.bounce`.
 
 Notebook: 05.
 """
@@ -13,8 +13,9 @@ from cmc_helpers import networks, runs
 from cmc_helpers.features import Normaliser
 from cmc_helpers.networks import NetworkConfig
 
-_WINDOWS, _STEPS = 16, 50  # every phase of bounce once; T̂ of the paper's 2017 code
-_PRIMER = 64
+WINDOWS = 16  # in a batch: every phase of bounce once
+STEPS = 50  # T̂, as in the paper's 2017 code
+PRIMER = 64  # vectors to listen to before running free
 
 
 def four_networks(width):
@@ -28,13 +29,25 @@ def four_networks(width):
     }
 
 
+def windows(vectors):
+    """Inputs and targets, each (16, 50, m) float32: T̂ = 50 steps from each of the first 16 vectors.
+
+    The targets are the inputs moved up by one step, so T ≥ 66 vectors (T, m) are needed. Paper,
+    section 2.3: the decomposition into T − T̂ + 1 batches, one fewer because each needs a target.
+
+    Notebook: 05, section 4.
+    """
+    every = np.stack([vectors[s : s + STEPS + 1] for s in range(WINDOWS)]).astype(np.float32)
+    return every[:, :-1], every[:, 1:]
+
+
 def compiled_step(model, cost, optimizer):
     """A function (inputs, targets) → mean cost, which changes the weights of `model` once.
 
     Paper, section 2.3: θ_new = θ_old − α ∇E, with what the optimizer makes of it. XLA compiles all
     of it into one program; a small network spends its time between operations, not in them.
 
-    Notebook: 05, section 3.
+    Notebook: 05, section 4.
     """
     import tensorflow as tf
 
@@ -49,32 +62,42 @@ def compiled_step(model, cost, optimizer):
     return step
 
 
+def adam(model, updates):
+    """The optimizer for so many updates of `model`: Adam, step size α from 0.01 down to 0.0002
+    along half a cosine, gradients clipped to length 1.
+
+    Notebook: 05, section 4.
+    """
+    import keras
+
+    alpha = keras.optimizers.schedules.CosineDecay(0.01, updates, alpha=0.02)
+    optimizer = keras.optimizers.Adam(alpha, global_clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
 def learn(network, vectors, updates=400, input_noise=0.05, seed=0, progress=None):
     """Train on `vectors` (T, m), T ≥ 66, and return a `runs.Run` that lives in memory only.
 
-    Every update sees 16 windows of 50 steps, one beginning at each of the first 16 vectors, with
-    new Gaussian noise of standard deviation `input_noise` on the inputs: a network that runs free
-    has to live with its own small errors. progress(done, total) is called after every update.
+    Every update sees the 16 `windows`, with new Gaussian noise of standard deviation `input_noise`
+    on the inputs: a network that runs free has to live with its own small errors.
+    progress(done, total) is called after every update.
 
-    Notebook: 05, section 3.
+    Notebook: 05, section 4.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model = networks.build(network)
-    pace = keras.optimizers.schedules.CosineDecay(0.01, updates, alpha=0.02)
-    adam = keras.optimizers.Adam(pace, global_clipnorm=1.0)
-    adam.build(model.trainable_variables)
-    step = compiled_step(model, networks.loss(network, fused=False), adam)
-    windows = np.stack([vectors[s : s + _STEPS + 1] for s in range(_WINDOWS)]).astype(np.float32)
-    inputs, targets = windows[:, :-1], windows[:, 1:]
+    step = compiled_step(model, networks.loss(network, fused=False), adam(model, updates))
+    inputs, targets = windows(vectors)
     for update in range(updates):
         noise = rng.standard_normal(inputs.shape, np.float32)
         step(inputs + np.float32(input_noise) * noise, targets)
         if progress:
             progress(update + 1, updates)
-    return in_memory(network, model, vectors[:_PRIMER])
+    return in_memory(network, model, vectors[:PRIMER])
 
 
 def in_memory(network, model, primer):

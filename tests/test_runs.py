@@ -44,7 +44,7 @@ def test_no_file_names_a_place_of_this_machine_or_is_a_pickle(audio_run):
     assert b"Lambda" not in config and b"cmc_helpers" not in config
 
 
-@pytest.mark.filterwarnings("error:.*structure of `inputs`:UserWarning")
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_a_loaded_model_takes_a_plain_array(audio_run):
     run = runs.load(audio_run)
     assert run.model(np.zeros((1, 2, 100))).shape == (1, 2, run.network.outputs)
