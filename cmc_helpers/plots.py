@@ -68,7 +68,7 @@ def figure_with_alt(figure, alt):
 
 def waveform(samples, title, *, sample_rate=8000, ax=None):
     """Draw a waveform (samples,) over time in seconds; returns the Axes."""
-    ax = ax or _axes(height=2.2)
+    ax = ax or new_axes(height=2.2)
     ax.plot(np.arange(len(samples)) / sample_rate, samples, color=LINES[0]["color"], linewidth=0.6)
     ax.set(title=title, xlabel="time (s)", ylabel="amplitude")
     ax.margins(x=0)
@@ -83,7 +83,7 @@ def spectrogram(sound, title, *, sample_rate=8000, ax=None, reference=None, deci
     per second whose bins reach from 0 Hz to half the sample rate. Returns the Axes.
     """
     magnitudes = _magnitudes(sound, sample_rate)
-    ax = ax or _axes()
+    ax = ax or new_axes()
     levels = _decibels(magnitudes, reference, decibels)
     _image(ax, levels, extent_y=(0, sample_rate / 2000), label="level (dB)", limits=(-decibels, 0))
     ax.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")
@@ -98,7 +98,7 @@ def feature_image(features, title, *, compression=1.0, ax=None, decibels=60):
     scale, as normalised ones need, which may be negative. Returns the Axes.
     """
     features = np.asarray(features, np.float64)
-    ax = ax or _axes(height=3.4)
+    ax = ax or new_axes(height=3.4)
     if decibels is None:
         levels, label, limits = features, "feature", (features.min(), features.max())
     else:
@@ -114,7 +114,7 @@ def feature_image(features, title, *, compression=1.0, ax=None, decibels=60):
 
 def curves(x, curves, title, *, xlabel, ylabel, log_x=False, ax=None):
     """Draw up to four curves {label: y} over a common x, told apart by colour and line style."""
-    ax = ax or _axes()
+    ax = ax or new_axes()
     for (label, y), line in zip(curves.items(), LINES[: len(curves)], strict=True):
         ax.plot(x, y, label=label, **line)
     if log_x:
@@ -185,7 +185,8 @@ def _figure(height):
     return Figure(figsize=(7.5, height), layout="constrained")
 
 
-def _axes(height=2.8):
+def new_axes(height=2.8):
+    """The Axes of a new figure, 7.5 inches wide and `height` high."""
     return _figure(height).subplots()
 
 
