@@ -20,7 +20,10 @@ STRATEGIES = ("greedy", "exact", "tempered", "sample")
 
 
 class Mixture(NamedTuple):
-    """log_weights: ln π (..., K). means: μ (..., K, m). scales: σ > 0 (..., K)."""
+    """log_weights: ln π (..., K). means: μ (..., K, m). scales: σ > 0 (..., K).
+
+    Notebook: 02, section 2.
+    """
 
     log_weights: Any
     means: Any
@@ -32,7 +35,7 @@ def from_network_output(output, components, floor=0.01, ceiling=100.0, xp=np):
 
     ln π is a log-softmax. σ runs smoothly from floor to ceiling, both in the units of the
     normalised data: near the floor it is floor + softplus, and no output can make the
-    log-likelihood infinite (paper section 2.1.2; Bishop 1994).
+    log-likelihood infinite (paper section 2.1.2; Bishop 1994). Notebook: 02, section 5.
     """
     logits, raw = output[..., :components], output[..., components : 2 * components]
     m = output.shape[-1] // components - 2
@@ -48,6 +51,7 @@ def component_log_densities(y, mixture, xp=np):
     """ln π_k + ln N(y; μ_k, σ_k² I) for every component: y (..., m) → (..., K).
 
     Paper section 2.1.2: 1/√(2πσ²)^m · exp(−‖μ − y‖² / 2σ²), with σ to the power m.
+    Notebook: 02, section 3.
     """
     m = mixture.means.shape[-1]
     squared = xp.sum(xp.square(y[..., None, :] - mixture.means), axis=-1)  # (..., K)
@@ -59,6 +63,7 @@ def log_density(y, mixture, xp=np):
     """ln P(y | M), in nats: y (..., m) → (...). Paper section 2.1.2.
 
     Summed over components by log-sum-exp: at m = 100 the densities themselves under- or overflow.
+    Notebook: 02, section 3.
     """
     return _logsumexp(component_log_densities(y, mixture, xp), xp)[..., 0]
 
@@ -67,7 +72,7 @@ def standardised_log_weights(mixture, form="exact", xp=np):
     """ln π̂ (..., K): how high each component's peak stands, normalised to sum to 1.
 
     form "exact": π/σ^m, the peak density of an m-dimensional component. form "paper": π/σ, as
-    printed in section 2.1.2, which is the same only for m = 1.
+    printed in section 2.1.2, which is the same only for m = 1. Notebook: 02, section 8.
     """
     powers = {"exact": mixture.means.shape[-1], "paper": 1}
     if form not in powers:
@@ -81,7 +86,7 @@ def tempered_log_weights(log_weights, tau, xp=np):
 
     S is the top component, and those in order of weight while their cumulative sum stays ≤ τ: the
     one that crosses τ is out. τ in [0, 1]: 0 keeps only the top one, 1 keeps all. τ is not a
-    temperature: inside S the proportions stay as they are.
+    temperature: inside S the proportions stay as they are. Notebook: 02, section 8.
     """
     this, other = log_weights[..., :, None], log_weights[..., None, :]
     earlier = np.tri(this.shape[-2], dtype=bool)  # of equal weights, the first comes first
@@ -98,7 +103,7 @@ def choose(log_weights, uniform, xp=np):
     """Draw component indices (...) from ln weights (..., K) and uniform numbers (...) in (0, 1].
 
     By the inverse cumulative distribution: the same `uniform` serves any τ, so that only τ changes.
-    A component of weight 0 is never drawn.
+    A component of weight 0 is never drawn. Notebook: 02, section 6.
     """
     cumulative = xp.cumsum(xp.exp(log_weights), axis=-1)
     threshold = uniform[..., None] * cumulative[..., -1:]
