@@ -17,6 +17,7 @@ import numpy as np
 from cmc_helpers import analysis, experiments, generation, sequences
 from cmc_helpers.notebook import quiet_tensorflow
 
+NETWORKS = tuple(experiments.four_networks(7))
 DATA = ("cyclic", "bounce", "double_cyclic", "double_bounce")
 STEPS, MEAN, LARGEST = 200, 0.008, 0.035
 
@@ -25,9 +26,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--data", nargs="+", choices=DATA, default=DATA)
-    parser.add_argument(
-        "--networks", nargs="+", help="for example LSTM 'LSTM + MDN'; else all four"
-    )
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--input-noise", type=float, default=0.05)
     parser.add_argument(
@@ -40,7 +39,7 @@ def main():
     for name in arguments.data:
         vectors = getattr(sequences, name)(400)
         for label, network in experiments.four_networks(vectors.shape[1]).items():
-            if arguments.networks and label not in arguments.networks:
+            if label not in arguments.networks:
                 continue
             network = replace(network, sigma_floor=arguments.sigma_floor)
             begin = time.perf_counter()

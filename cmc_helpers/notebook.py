@@ -22,7 +22,8 @@ def quiet_tensorflow():
 
     TF_CPP_MIN_LOG_LEVEL alone does not silence TensorFlow 2.21, which writes to file descriptor 2
     before it reads the variable, at the first operation, and at the first compilation by XLA. All
-    three happen here. If one fails, what was written is written after all.
+    three happen here. If one fails, what was written is written after all. Its Python warnings go
+    too: they suspect a mistake where several networks, each compiled once, stand in one notebook.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _held_back_stderr():
@@ -30,6 +31,7 @@ def quiet_tensorflow():
         import tensorflow
 
         tensorflow.function(tensorflow.abs, jit_compile=True, autograph=False)(-1.0)
+    tensorflow.get_logger().setLevel("ERROR")
     return tensorflow
 
 

@@ -339,6 +339,14 @@ def three_open_exercises(page):
 
 
 @rule(LESSONS_ONLY)
+def exercises_are_announced(page):
+    """The text says "Exercise 07.2" where the code asks for 07.2, in ascending order."""
+    announced = re.findall(r"Exercise (\d\d\.\d+)", page.prose)
+    if announced != list(exercises_in(page)) or announced != sorted(announced):
+        yield f"the text announces {announced}, the checks are {list(exercises_in(page))}"
+
+
+@rule(LESSONS_ONLY)
 def solved_beside_it(page):
     path = page.path.parent / "solutions" / page.path.name
     solved = exercises_in(Page(path)) if path.exists() else {}

@@ -76,7 +76,7 @@ def test_an_error_in_the_answer_is_told_with_its_line():
 
 
 def test_an_answer_that_cannot_be_called_as_asked_is_told_so():
-    verdict = check("00.2", lambda K: 2 * K)
+    verdict = check("00.3", lambda K: 2 * K)
     assert "for 1, 1 your function cannot be called (TypeError" in verdict.message
 
 
@@ -115,7 +115,7 @@ def test_only_a_right_answer_is_true():
 
 
 def test_warnings_of_the_answer_stay_out_of_the_notebook(recwarn):
-    check("09.3", lambda y, mean: np.log(-1.0 - y.sum() ** 2))
+    check("09.2", lambda y, mean: np.log(-1.0 - y.sum() ** 2))
     assert not recwarn.list
 
 

@@ -82,7 +82,10 @@ def lesson():
             ),
             code('plots.figure_with_alt(ax, "A line")', picture),
             code("print(1)", new_output("stream", name="stdout", text="1\n")),
-            *[exercise(f"07.{i}", "not attempted yet") for i in (1, 2, 3)],
+            new_markdown_cell("**Exercise 07.1.** First."),
+            exercise("07.1", "not attempted yet"),
+            new_markdown_cell("**Exercise 07.2.** Next, and **Exercise 07.3.** Last."),
+            *[exercise(number, "not attempted yet") for number in ("07.2", "07.3")],
             new_markdown_cell("## Summary\n\nOne. Two. Three.\n\nNext: [more](09_b.ipynb)."),
         ]
     )
@@ -167,7 +170,7 @@ def set_count(page):
 
 
 def swap_counts(page):
-    a, b = first(page, "print(1)"), first(page, "07.1")
+    a, b = first(page, "print(1)"), first(page, '"07.1"')
     a.execution_count, b.execution_count = b.execution_count, a.execution_count
 
 
@@ -218,9 +221,12 @@ BAD = [
     ("an_opening_that_says_what_is_ahead", edit("# What is heard?", "What you need", "Bring")),
     ("no_long_stretches_of_prose", write("word " * 131)),
     ("no_long_stretches_of_prose", edit("A tone is one line", "Listen", "word $x^2$ " * 66)),
-    ("three_open_exercises", edit("07.3", "check", "try_out")),
-    ("three_open_exercises", edit("07.3", "07.3", "08.3")),
-    ("three_open_exercises", set_output("07.3", text_plain="07.3 right: …")),
+    ("three_open_exercises", edit('"07.3"', "check", "try_out")),
+    ("three_open_exercises", edit('"07.3"', "07.3", "08.3")),
+    ("three_open_exercises", set_output('"07.3"', text_plain="07.3 right: …")),
+    ("exercises_are_announced", edit("Exercise 07.3", "07.3", "07.4")),
+    ("exercises_are_announced", edit("First.", "07.1", "07.2")),
+    ("exercises_are_announced", append('check("07.4", answer)')),
     ("solved_beside_it", append('check("07.4", answer)')),
     ("a_summary_and_the_way_on", edit("## Summary", "Summary", "The end")),
     ("a_summary_and_the_way_on", edit("## Summary", "09_b", "07_a")),

@@ -14,15 +14,6 @@ def _frames(answer):
 
 
 @exercise("00.2")
-def _outputs(answer):
-    """Paper, section 2.1.2: one weight, one σ and m means for every component."""
-    for K, m in ((1, 1), (1, 7), (10, 1), (3, 5), (10, 100)):
-        why = "each component has one weight, one σ and one mean per feature"
-        expect_equal(answer(K, m), K * (1 + 1 + m), f"for K = {K}, m = {m}", why)
-    return "2K + K·m: 1020 for the paper's K = 10 and m = 100, of which only 20 are not means."
-
-
-@exercise("00.3")
 def _seconds(answer):
     """The inverse of 00.1 at 8000 samples per second: 8 ms a frame, but 32 ms for the first."""
     for frames in (1, 2, 5, 1250):
@@ -31,3 +22,12 @@ def _seconds(answer):
         asked = f"for frames = {frames}"
         expect_equal(answer(frames), samples / 8000, asked, why, tolerance=1e-9)
     return "a frame adds only its hop of 8 ms, so 125 make a second; the first one costs 32 ms."
+
+
+@exercise("00.3")
+def _outputs(answer):
+    """Paper, section 2.1.2: one weight, one σ and m means for every component."""
+    for K, m in ((1, 1), (1, 7), (10, 1), (3, 5), (10, 100)):
+        why = "each component has one weight, one σ and one mean per feature"
+        expect_equal(answer(K, m), K * (1 + 1 + m), f"for K = {K}, m = {m}", why)
+    return "2K + K·m: 1020 for the paper's K = 10 and m = 100, of which only 20 are not means."

@@ -33,6 +33,25 @@ def _window_starts(answer):
 
 
 @exercise("09.2")
+def _nll(answer):
+    """Paper, section 2.1.2: the density of one isotropic Gaussian; the oracle is SciPy."""
+    from scipy.stats import multivariate_normal
+
+    half_log_2pi = 0.5 * np.log(2 * np.pi)
+    for m in (1, 2, 100):
+        why = "the peak of the density is (2π)^(−m/2)"
+        asked = f"for y = mean and m = {m}"
+        expect_equal(answer(np.zeros(m), np.zeros(m)), m * half_log_2pi, asked, why, 1e-3)
+    for m in (1, 2, 100):
+        random = np.random.default_rng(m)
+        y, mean = random.normal(size=(2, m))
+        wanted = -multivariate_normal(mean, np.eye(m)).logpdf(y)
+        asked = f"for random y and mean with m = {m}"
+        expect_equal(answer(y, mean), wanted, asked, "so says SciPy", 1e-3)
+    return "½‖y − μ‖² + m/2 · ln 2π: but for a constant, this is the squared error of the paper."
+
+
+@exercise("09.3")
 def _best_epoch(answer):
     """Early stopping (paper, section 6.1): what training keeps, as one reads it epoch by epoch."""
     cases = [
@@ -53,22 +72,3 @@ def _best_epoch(answer):
             answer(list(losses), patience), best, f"for {losses} and patience {patience}", why
         )
     return "the network that is kept is the one that knew the unseen pieces best, not the last one."
-
-
-@exercise("09.3")
-def _nll(answer):
-    """Paper, section 2.1.2: the density of one isotropic Gaussian; the oracle is SciPy."""
-    from scipy.stats import multivariate_normal
-
-    half_log_2pi = 0.5 * np.log(2 * np.pi)
-    for m in (1, 2, 100):
-        why = "the peak of the density is (2π)^(−m/2)"
-        asked = f"for y = mean and m = {m}"
-        expect_equal(answer(np.zeros(m), np.zeros(m)), m * half_log_2pi, asked, why, 1e-3)
-    for m in (1, 2, 100):
-        random = np.random.default_rng(m)
-        y, mean = random.normal(size=(2, m))
-        wanted = -multivariate_normal(mean, np.eye(m)).logpdf(y)
-        asked = f"for random y and mean with m = {m}"
-        expect_equal(answer(y, mean), wanted, asked, "so says SciPy", 1e-3)
-    return "½‖y − μ‖² + m/2 · ln 2π: but for a constant, this is the squared error of the paper."

@@ -33,8 +33,8 @@ def impatient(losses, patience):
 
 RIGHT = {
     "09.1": [all_starts, lambda lengths, steps: np.array(all_starts(lengths, steps)[::-1])],
-    "09.2": [patient],
-    "09.3": [lambda y, mean: 0.5 * ((y - mean) ** 2).sum() + 0.5 * len(y) * np.log(2 * np.pi)],
+    "09.3": [patient],
+    "09.2": [lambda y, mean: 0.5 * ((y - mean) ** 2).sum() + 0.5 * len(y) * np.log(2 * np.pi)],
 }
 
 # number: (the mistake, the answer that makes it, words of the counter-example)
@@ -69,7 +69,7 @@ WRONG = {
             "you allow the start",
         ),
     ],
-    "09.2": [
+    "09.3": [
         ("the best of all", lambda losses, patience: int(np.argmin(losses)), "nobody ran"),
         ("the last", lambda losses, patience: patient(losses, patience, last=True), "2.5, 2.6"),
         ("one more", lambda losses, patience: patient(losses, patience, extra=1), "patience 2"),
@@ -88,16 +88,16 @@ WRONG = {
             "below zero",
         ),
     ],
-    "09.3": [
+    "09.2": [
         ("no constant", lambda y, mean: 0.5 * ((y - mean) ** 2).sum(), "the peak"),
         (
             "one dimension's constant",
             lambda y, mean: 0.5 * (((y - mean) ** 2).sum() + np.log(2 * np.pi)),
             "m = 2",
         ),
-        ("the sign", lambda y, mean: -RIGHT["09.3"][0](y, mean), "but 0.918939 is wanted"),
-        ("decades, not nats", lambda y, mean: RIGHT["09.3"][0](y, mean) / np.log(10), "m = 1"),
-        ("averaged over dimensions", lambda y, mean: RIGHT["09.3"][0](y, mean) / len(y), "m = 2"),
+        ("the sign", lambda y, mean: -RIGHT["09.2"][0](y, mean), "but 0.918939 is wanted"),
+        ("decades, not nats", lambda y, mean: RIGHT["09.2"][0](y, mean) / np.log(10), "m = 1"),
+        ("averaged over dimensions", lambda y, mean: RIGHT["09.2"][0](y, mean) / len(y), "m = 2"),
         (
             "no half",
             lambda y, mean: ((y - mean) ** 2).sum() + 0.5 * len(y) * np.log(2 * np.pi),
