@@ -1,7 +1,7 @@
 """How well do the four networks run free on the dummy data? Ten seeds each (paper, section 4.1).
 
     .venv/bin/python benchmarks/dummy_experiments.py [--seeds 10] [--data bounce …]
-        [--networks LSTM …] [--updates 400] [--input-noise 0.05] [--sigma-floor 0.1]
+        [--networks LSTM …] [--updates 400] [--input-noise 0.05] [--sigma-floor 0.2]
 
 After a primer of 64 vectors, 200 steps on their own output. A run holds if its mean absolute
 deviation from the true continuation is at most 0.008 and its largest at most 0.035, about what the
@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--input-noise", type=float, default=0.05)
     parser.add_argument(
-        "--sigma-floor", type=float, default=0.1, help="the smallest σ of a mixture"
+        "--sigma-floor", type=float, default=0.2, help="the smallest σ of a mixture"
     )
     arguments = parser.parse_args()
     quiet_tensorflow()

@@ -25,7 +25,7 @@ def four_networks(width):
         "FFNN": NetworkConfig(**common, cell="dense", components=0),
         "RNN": NetworkConfig(**common, cell="rnn", components=0),
         "LSTM": NetworkConfig(**common, components=0),
-        "LSTM + MDN": NetworkConfig(**common, components=4, sigma_floor=0.1),
+        "LSTM + MDN": NetworkConfig(**common, components=4, sigma_floor=0.2),
     }
 
 

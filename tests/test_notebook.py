@@ -39,6 +39,8 @@ def test_tensorflow_starts_computes_and_compiles_without_a_word(level):
         for _ in range(2):
             notebook.set_seed(7)
             print((compiled(tf.random.normal((3,))) > -9).numpy(), tf.random.normal(()).numpy())
+        for number in range(9):  # nine networks: TensorFlow suspects one that is compiled anew
+            tf.function(lambda x: x + number, jit_compile=True, autograph=False)(1.0)
     """,
         TF_CPP_MIN_LOG_LEVEL=level,
     )
