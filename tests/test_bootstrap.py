@@ -319,6 +319,7 @@ def test_a_wheel_carries_the_samples(tmp_path):
     pytest.importorskip("setuptools", minversion="77")
     files = {
         "cmc_helpers/__init__.py",
+        "cmc_helpers/exercises/__init__.py",
         "data_samples/bounce.csv",
         "data_samples/runs/bach/model.keras",
         "data_samples/make_samples.py",
@@ -333,6 +334,12 @@ def test_a_wheel_carries_the_samples(tmp_path):
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == {name.replace("data_samples/", "cmc_helpers/data_samples/") for name in files}
+
+
+def test_every_folder_of_the_package_is_packed():
+    folders = {path.parent for path in (ROOT / "cmc_helpers").rglob("*.py")}
+    names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert names <= set(PROJECT["tool"]["setuptools"]["packages"])
 
 
 def test_the_citation_agrees_with_the_project():
