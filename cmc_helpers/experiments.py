@@ -102,7 +102,6 @@ def learn(network, vectors, updates=400, input_noise=0.05, seed=0, progress=None
 
 def in_memory(network, model, primer):
     """A `runs.Run` of plain vectors without a folder: what `generation.generate` needs."""
-    sampling = {"strategy": "greedy", "tau": 0.6, "sigma_scale": 0.0}
     primer = np.asarray(primer, np.float32)
     identity = Normaliser.identity(network.features)
-    return runs.Run(None, {}, None, network, identity, primer, sampling, model)
+    return runs.Run(None, {}, None, network, identity, primer, runs.MEANS_ALONE, model)

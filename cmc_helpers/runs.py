@@ -25,6 +25,7 @@ from cmc_helpers.mixtures import check_sampling
 from cmc_helpers.networks import NetworkConfig
 
 FORMAT = 1
+MEANS_ALONE = {"strategy": "greedy", "tau": 0.6, "sigma_scale": 0.0}  # what plain vectors need
 CONFIG, MODEL, NORMALISER, PRIMER, HISTORY, CHECKPOINT = (
     "config.json",
     "model.keras",

@@ -31,7 +31,6 @@ _PRIMER_SECONDS = 1.5
 # all of it. Of larger networks only the loss gains.
 _SMALL = 64
 _PRIMER_STEPS = 64  # for plain vectors: four periods of bounce
-_MEANS_ALONE = {"strategy": "greedy", "tau": 0.6, "sigma_scale": 0.0}
 
 
 class TrainingError(FileError):
@@ -88,7 +87,7 @@ def defaults(corpus):
     if corpus.config is None:
         network = NetworkConfig(corpus.width, 2, 32, 4, stack="paper", sigma_floor=0.2)
         config = TrainingConfig(batch=16, steps=50, learning_rate=0.01, input_noise=0.05)
-        return network, config, _MEANS_ALONE
+        return network, config, runs.MEANS_ALONE
     sampling = {"strategy": "sample", "tau": 0.6, "sigma_scale": 0.6}
     return NetworkConfig(corpus.width), TrainingConfig(), sampling
 
@@ -110,7 +109,7 @@ def train(corpus, folder, network=None, config=None, sampling=None, resume=False
         check_new(folder)
     usual = defaults(corpus)
     network = network or usual[0]
-    sampling = sampling or (usual[2] if network.components else _MEANS_ALONE)
+    sampling = sampling or (usual[2] if network.components else runs.MEANS_ALONE)
     config = _fit_steps(config or usual[1], corpus)
     normaliser = fit_normaliser(corpus)
     windows = Windows(corpus, normaliser, config)
