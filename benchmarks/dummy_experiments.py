@@ -29,9 +29,7 @@ def main():
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--input-noise", type=float, default=0.05)
-    parser.add_argument(
-        "--sigma-floor", type=float, default=0.2, help="the smallest σ of a mixture"
-    )
+    parser.add_argument("--sigma-floor", type=float, help="the smallest σ of a mixture")
     arguments = parser.parse_args()
     quiet_tensorflow()
     print("data           network     held   mean deviation     largest deviation  seconds each")
@@ -41,7 +39,8 @@ def main():
         for label, network in experiments.four_networks(vectors.shape[1]).items():
             if label not in arguments.networks:
                 continue
-            network = replace(network, sigma_floor=arguments.sigma_floor)
+            if arguments.sigma_floor:
+                network = replace(network, sigma_floor=arguments.sigma_floor)
             begin = time.perf_counter()
             found = [
                 deviation(network, vectors, arguments.updates, arguments.input_noise, seed)

@@ -7,11 +7,12 @@ learn `sequences.bounce`.
 Notebook: 05.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from cmc_helpers import networks, runs
 from cmc_helpers.features import Normaliser
-from cmc_helpers.networks import NetworkConfig
 
 WINDOWS = 16  # in a batch: every phase of bounce once
 STEPS = 50  # T̂, as in the paper's 2017 code
@@ -20,12 +21,12 @@ PRIMER = 64  # vectors to listen to before running free
 
 def four_networks(width):
     """{name: NetworkConfig}: two layers of 32 units each, for vectors of `width` numbers."""
-    common = dict(features=width, layers=2, units=32, stack="paper")
+    mixture = networks.small(width)
     return {
-        "FFNN": NetworkConfig(**common, cell="dense", components=0),
-        "RNN": NetworkConfig(**common, cell="rnn", components=0),
-        "LSTM": NetworkConfig(**common, components=0),
-        "LSTM + MDN": NetworkConfig(**common, components=4, sigma_floor=0.2),
+        "FFNN": replace(mixture, cell="dense", components=0),
+        "RNN": replace(mixture, cell="rnn", components=0),
+        "LSTM": replace(mixture, components=0),
+        "LSTM + MDN": mixture,
     }
 
 

@@ -63,6 +63,14 @@ class NetworkConfig:
         return "nats per frame" if self.components else "squared error per frame"
 
 
+def small(features):
+    """The NetworkConfig that learns short patterns of plain vectors, and goes on with them.
+
+    The wide σ floor keeps it stable when it runs free; see `benchmarks/dummy_experiments.py`.
+    """
+    return NetworkConfig(features, layers=2, units=32, components=4, stack="paper", sigma_floor=0.2)
+
+
 def build(config, weight_penalty=0.0):
     """A Keras model (batch, T, m) → raw mixture parameters (batch, T, 2K + K·m), or, without a
     mixture, means (batch, T, m).

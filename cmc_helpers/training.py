@@ -85,7 +85,7 @@ def defaults(corpus):
     and the means fed back.
     """
     if corpus.config is None:
-        network = NetworkConfig(corpus.width, 2, 32, 4, stack="paper", sigma_floor=0.2)
+        network = networks.small(corpus.width)
         config = TrainingConfig(batch=16, steps=50, learning_rate=0.01, input_noise=0.05)
         return network, config, runs.MEANS_ALONE
     sampling = {"strategy": "sample", "tau": 0.6, "sigma_scale": 0.6}
