@@ -130,6 +130,32 @@ def write_audio(path, waveform, sample_rate=8000):
             ) from problem
 
 
+def set_level(waveform, like=None, decibels=-20.0, sample_rate=8000):
+    """Scale a whole waveform by one gain, so that `like` would have the level `decibels`.
+
+    like: a waveform whose level is known to be right, such as the primer of what a model made; the
+    default is the waveform itself. Measured against the primer, a model that plays softly stays
+    soft, and one that falls silent stays silent. Inside the waveform nothing changes but the unit.
+    decibels: of the mean power relative to full scale (dBFS), taken as in ITU-R BS.1770 over blocks
+    of 400 ms, of which those 10 dB below the mean do not count; without its frequency weighting.
+    The gain is at most 40 dB, and less where the peak would exceed 1. Silence stays as it is.
+    """
+    waveform = np.asarray(waveform, dtype=float)
+    level = _gated_level(waveform if like is None else like, sample_rate)
+    peak = _peak(waveform)
+    if level == -np.inf or peak == 0:
+        return waveform
+    return waveform * min(10 ** (min(decibels - level, 40) / 20), 1 / peak)
+
+
+def _gated_level(waveform, sample_rate):
+    block = min(len(waveform), round(0.4 * sample_rate))
+    blocks = waveform[: len(waveform) // block * block].reshape(-1, block)
+    power = np.square(blocks, dtype=float).mean(axis=1)
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10(power[power >= power.mean() / 10].mean()))
+
+
 @contextmanager
 def _without_chatter():
     """Drop what libmpg123, inside libsndfile, writes to file descriptor 2 about a damaged MP3."""

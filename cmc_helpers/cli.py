@@ -4,7 +4,6 @@ The exit status is 0, or 2 with one line on standard error that says what is wro
 and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for `train` and `generate`.
 """
 
-import inspect
 import math
 import shlex
 import sys
@@ -120,8 +119,7 @@ def features_command(audio, output, preset):
 
 
 _ITERATIONS = ", ".join(
-    f"{inspect.signature(method).parameters['iterations'].default} for {name}"
-    for name, method in inversion.METHODS.items()
+    f"{method.iterations} for {name}" for name, method in inversion.METHODS.items()
 )
 
 
@@ -132,7 +130,7 @@ _ITERATIONS = ", ".join(
 @click.option(
     "--method",
     type=click.Choice(tuple(inversion.METHODS)),
-    default="griffin-lim",
+    default="pghi-fast-griffin-lim",
     help="How the phase is found; slaney is the paper's way.",
 )
 @click.option(

@@ -167,10 +167,9 @@ def extract_features(waveform, config):
     return features
 
 
-def features_to_magnitudes(features, config):
-    """Features (T, 100) → weighted magnitudes (T, 257); negative features count as silence."""
-    amplitudes = np.maximum(features, 0.0) ** (1 / config.compression)
-    return expand_magnitudes(amplitudes)
+def features_to_amplitudes(features, config):
+    """Features (T, 100) → weighted amplitudes, the group means; negative ones count as silence."""
+    return np.maximum(features, 0.0) ** (1 / config.compression)
 
 
 @dataclass(frozen=True)

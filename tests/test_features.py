@@ -17,7 +17,7 @@ from cmc_helpers.features import (
     a_weighting,
     expand_magnitudes,
     extract_features,
-    features_to_magnitudes,
+    features_to_amplitudes,
     magnitude_spectrogram,
     reduce_magnitudes,
     unweight,
@@ -144,14 +144,12 @@ def test_expanding_is_the_pseudo_inverse_of_reducing():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_features_give_their_own_magnitudes_back(preset):
+def test_features_give_their_own_amplitudes_back(preset):
     config = FeatureConfig.preset(preset)
     features = extract_features(noise(1000), config)
-    magnitudes = features_to_magnitudes(features, config)
-    assert magnitudes.shape == (len(features), 257)
-    again = reduce_magnitudes(magnitudes) ** config.compression
-    np.testing.assert_allclose(again, features, rtol=1e-6)
-    np.testing.assert_array_equal(features_to_magnitudes(-features, config), 0)
+    amplitudes = features_to_amplitudes(features, config)
+    np.testing.assert_allclose(amplitudes**config.compression, features, rtol=1e-6)
+    np.testing.assert_array_equal(features_to_amplitudes(-features, config), 0)
 
 
 @pytest.mark.parametrize(
