@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from cmc_helpers import corpora, generation, inversion, mixtures, networks, runs, training
-from cmc_helpers.audio import read_audio, write_audio
+from cmc_helpers.audio import read_audio, set_level, write_audio
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
@@ -357,6 +357,9 @@ def generate_command(run, output, steps, seconds, strategy, tau, sigma_scale, se
         write_csv(output, vectors)
     else:
         waveform = inversion.invert_features(vectors, config)
+        # Every clip of a run by the gain that its primer needs: a soft one stays soft.
+        heard_first = inversion.invert_features(loaded.primer, config, iterations=0)
+        waveform = set_level(waveform, heard_first, sample_rate=config.sample_rate)
         write_audio(output, waveform[: round(seconds * config.sample_rate)], config.sample_rate)
     _say(f"{output}: {_length(steps, config)}")
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from cmc_helpers import audio
-from cmc_helpers.audio import AudioError, read_audio, write_audio
+from cmc_helpers.audio import AudioError, read_audio, set_level, write_audio
 
 WAV, FLAC, MP3 = ("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")
 VORBIS, OPUS = ("OGG", "VORBIS"), ("OGG", "OPUS")
@@ -437,3 +437,41 @@ def test_a_failed_write_keeps_the_older_file(tmp_path, monkeypatch):
         write_audio(path, np.zeros(8000))
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def seconds_of_noise(seconds, level, seed=0):
+    """White noise whose mean power is `level` dBFS."""
+    noise = np.random.default_rng(seed).normal(size=round(8000 * seconds))
+    return 10 ** (level / 20) * noise / np.sqrt(np.mean(noise**2))
+
+
+@pytest.mark.parametrize("level", [-50, -30, -20])
+def test_level_is_set_by_one_gain(level):
+    x = seconds_of_noise(4, level)
+    y = set_level(x)
+    np.testing.assert_allclose(y / x, y[0] / x[0])
+    assert abs(10 * np.log10(np.mean(y**2)) + 20) < 0.1
+
+
+def test_pauses_do_not_count_for_the_level():
+    x = seconds_of_noise(4, -30)
+    with_pause = np.concatenate([x, np.zeros(8 * 8000), x])
+    np.testing.assert_allclose(set_level(with_pause)[: len(x)], set_level(x), rtol=1e-3)
+
+
+def test_a_soft_continuation_of_a_loud_primer_stays_soft():
+    primer, made = seconds_of_noise(2, -30), seconds_of_noise(4, -45, seed=1)
+    level = 10 * np.log10(np.mean(set_level(made, like=primer) ** 2))
+    assert abs(level + 35) < 0.1  # 15 dB below the primer's -20, as it was made
+
+
+def test_the_peak_stays_below_1_and_silence_silent():
+    click = np.eye(1, 8000, 4000)[0] * 0.5 + seconds_of_noise(1, -60)
+    assert np.abs(set_level(click)).max() == pytest.approx(1)
+    np.testing.assert_array_equal(set_level(np.zeros(8000)), 0)
+    np.testing.assert_array_equal(
+        set_level(seconds_of_noise(1, -30), like=np.zeros(8000)), seconds_of_noise(1, -30)
+    )
+    faint = seconds_of_noise(1, -150)
+    assert 20 * np.log10(np.abs(set_level(faint)).max() / np.abs(faint).max()) < 40.1
+    assert len(set_level(seconds_of_noise(0.01, -30))) == 80  # less than a block
