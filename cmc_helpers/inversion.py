@@ -408,7 +408,7 @@ class _Sum:
 
 
 METHODS = {
-    "pghi-fast-griffin-lim": Method(phase_gradient_heap_integration, 64, 0.99),
+    "pghi-fast-griffin-lim": Method(phase_gradient_heap_integration, 80, 0.99),
     "pghi": Method(phase_gradient_heap_integration, 0, 0.0),
     "spsi": Method(spsi, 0, 0.0),
     "fast-griffin-lim": Method(random_phase, 32, 0.99),
