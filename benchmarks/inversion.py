@@ -18,6 +18,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from unittest import mock
 
 import librosa
 import numpy as np
@@ -71,6 +72,11 @@ def full(method, **changes):
     )
 
 
+def with_published_gamma(waveform, magnitudes, features):
+    with mock.patch("cmc_helpers.inversion.GAMMA", 0.29794):
+        return invert_magnitudes(magnitudes, CONFIG)
+
+
 def reduced(method, **changes):
     return lambda waveform, magnitudes, features: weight(
         invert_features(features, CONFIG, method, **changes), CONFIG
@@ -97,6 +103,7 @@ FULL = {
     **{name: full(name) for name in METHODS if name not in ("slaney", DEFAULT)},
     f"**{DEFAULT}**": full(DEFAULT),
     "the same, 256 iterations": full(DEFAULT, iterations=256),
+    "the same, γ = 0.29794": with_published_gamma,
 }
 REDUCED = {
     "librosa mel_to_audio, power 2": librosa_mel(2.0),
