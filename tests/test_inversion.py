@@ -380,6 +380,9 @@ def test_spectral_convergence_in_closed_form():
     longer = np.concatenate([1.1 * reference, reference])  # what is beyond the end is left out
     np.testing.assert_allclose(spectral_convergence(reference, longer), -20)
     np.testing.assert_allclose(spectral_convergence(longer, reference), 20 * np.log10(0.1 / 1.1))
+    silence = np.zeros((10, 257))
+    assert spectral_convergence(silence, silence) == -np.inf
+    assert spectral_convergence(silence, reference) == np.inf
 
 
 @pytest.mark.parametrize(
