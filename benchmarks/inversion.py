@@ -2,12 +2,12 @@
 
     .venv/bin/python benchmarks/inversion.py [FOLDER] [--seconds 10] [--output inversion.md]
 
-Twelve synthetic clips (`inversion_clips.py`), or the first seconds of every recording in FOLDER, on
-one thread. All errors are spectral convergences in dB, lower is better, in the domain weighted with
-the A-curve. "worst" is the worst clip; "features" the median error of the 100 features themselves;
-"ms/s" milliseconds for a second of sound, the best of two; "× librosa" its ratio to
-`librosa.griffinlim` with 32 iterations and momentum 0.99 (full magnitudes) or to
-`librosa.feature.inverse.mel_to_audio` with power 1 (100 features).
+Thirteen synthetic clips (`inversion_clips.py`), or the first seconds of every recording in FOLDER,
+on one thread. All errors are spectral convergences in dB, lower is better, in the domain weighted
+with the A-curve. "worst" is the worst clip; "features" the median error of the 100 features
+themselves; "ms/s" milliseconds for a second of sound, the best of two, weighting again or mel
+analysis included; "× librosa" its ratio to `librosa.griffinlim` with 32 iterations and momentum
+0.99 (full magnitudes) or to `librosa.feature.inverse.mel_to_audio` with power 1 (100 features).
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Twelve clips of different instruments for `inversion.py`, made from nothing but random seeds.
+"""Thirteen clips of different instruments for `inversion.py`, made from nothing but random seeds.
 
-Ten seconds each at 8 kHz: our piano and singer, eight instruments that are sums of partials, drums
+Ten seconds each at 8 kHz: our piano and singer, nine instruments that are sums of partials, drums
 that are bursts of noise, and a quick voice with consonants, for speech.
 """
 
