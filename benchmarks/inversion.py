@@ -13,6 +13,7 @@ analysis included; "× librosa" its ratio to `librosa.griffinlim` with 32 iterat
 import argparse
 import datetime
 import functools
+import itertools
 import platform
 import sys
 import time
@@ -89,10 +90,22 @@ def true_phase(waveform, magnitudes, features):
     return overlap_add(expand(features) * phases, CONFIG)
 
 
-def from_the_original(waveform, magnitudes, features):
-    """Not an inversion, but its limit: does the search stay where the answer is?"""
-    search = griffin_lim(waveform, features, CONFIG, 0.99)
-    return [next(search) for _ in range(65)][-1]
+def spline_itself(waveform, magnitudes, features):
+    """No waveform, but the guess of the magnitudes that a search begins with."""
+    return expand(features)
+
+
+def another_sound(waveform, magnitudes, features):
+    """No inversion, but its limit: is there another sound with these features?
+
+    The original, its spectrum above 1.5 kHz mixed with as much noise, and then a search that is
+    held to nothing but the features.
+    """
+    noise = np.fft.rfft(np.random.default_rng(0).normal(size=len(waveform)))
+    high = np.fft.rfftfreq(len(waveform), 1 / CONFIG.sample_rate) > 1500
+    noise *= high * np.linalg.norm(np.fft.rfft(waveform) * high) / np.linalg.norm(noise * high)
+    start = waveform + np.fft.irfft(noise, len(waveform))
+    return next(itertools.islice(griffin_lim(start, features, CONFIG, 0.99), 300, None))
 
 
 DEFAULT = "pghi-fast-griffin-lim"
@@ -103,22 +116,24 @@ FULL = {
     **{name: full(name) for name in METHODS if name not in ("slaney", DEFAULT)},
     f"**{DEFAULT}**": full(DEFAULT),
     "the same, 256 iterations": full(DEFAULT, iterations=256),
+    "the same, no reflections": full(DEFAULT, reflections=0),
     "the same, γ = 0.29794": with_published_gamma,
 }
 REDUCED = {
     "librosa mel_to_audio, power 2": librosa_mel(2.0),
     "librosa mel_to_audio, power 1": librosa_mel(1.0),
     "the paper: slaney on a staircase": reduced("slaney"),
-    "repetition, iterations on the staircase": reduced(
-        DEFAULT, expansion="repetition", consistent=False
-    ),
-    "repetition, feature-consistent": reduced(DEFAULT, expansion="repetition"),
-    "linear, feature-consistent": reduced(DEFAULT, expansion="linear"),
-    "spline, iterations on the spline": reduced(DEFAULT, consistent=False),
-    "**spline, feature-consistent (default)**": reduced(DEFAULT),
-    "the same, 256 iterations": reduced(DEFAULT, iterations=256),
+    "repetition, whole insistence": reduced(DEFAULT, expansion="repetition", insistence=1),
+    "repetition, insistence 0.1": reduced(DEFAULT, expansion="repetition"),
+    "linear, insistence 0.1": reduced(DEFAULT, expansion="linear"),
+    "spline, whole insistence": reduced(DEFAULT, insistence=1),
+    "spline, insistence 0.3": reduced(DEFAULT, insistence=0.3),
+    "**spline, insistence 0.1 (default)**": reduced(DEFAULT),
+    "spline, no insistence": reduced(DEFAULT, insistence=0),
+    "the default, 256 iterations": reduced(DEFAULT, iterations=256),
+    "the spline itself, no sound": spline_itself,
     "spline with the true phases": true_phase,
-    "started from the original itself": from_the_original,
+    "another sound with these features": another_sound,
 }
 
 
@@ -185,7 +200,7 @@ def measure(method, sound):
         begun = time.perf_counter()
         found = method(waveform, magnitudes, features)
         seconds.append(time.perf_counter() - begun)
-    again = magnitude_spectrogram(np.asarray(found, float), CONFIG)
+    again = found if found.ndim == 2 else magnitude_spectrogram(found.astype(float), CONFIG)
     return (
         spectral_convergence(magnitudes, again),
         spectral_convergence(features, reduce_magnitudes(again)),

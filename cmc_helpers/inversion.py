@@ -2,8 +2,8 @@
 
 `invert_features` is the way back from features to sound, `invert_magnitudes` the way back from a
 full spectrogram; both take the name of a `Method`. A method is a waveform to begin with, found in
-one pass, and a number of Griffin-Lim iterations that make it fit better. Everything between is a
-waveform, never a phase that is stored: an hour of sound needs little more than its own memory.
+one pass, and a number of iterations that make it fit better: first, perhaps, alternating
+reflections, then Griffin and Lim's.
 
 Notebook: 08.
 """
@@ -29,6 +29,9 @@ SILENT = 1e-6  # 120 dB below the loudest: phases there are not worth an integra
 FADE = 32  # samples: 4 ms
 TINY = np.float32(1e-30)  # what is divided by is never quite 0
 
+# How far a reflection leads: `benchmarks/inversion.py` finds 0.85 to 0.97 alike.
+BETA = 0.9
+
 # Of a Gaussian window that resembles a Hamming window W samples long, in units of W². Průša, Balazs
 # and Søndergaard (2017), table I, give 0.29794; this one comes a decibel nearer, on synthetic
 # instruments as on others (`benchmarks/inversion.py`).
@@ -39,16 +42,19 @@ GAMMA = 0.27
 class Method:
     """How a waveform is found: where the search begins, and how it goes on.
 
-    start: magnitudes (T, 257) and config → waveform. iterations and momentum: of `griffin_lim`.
-    expansion: a name in `EXPANSIONS`, how 100 features become 257 magnitudes for the start.
-    consistent: whether the iterations ask for the features themselves, or for those magnitudes.
+    start: magnitudes (T, 257) and config → waveform. iterations: how many in all; the first of
+    them, `reflections`, are `alternating_reflections`, the others `griffin_lim` with `momentum`.
+    expansion: a name in `EXPANSIONS`, how 100 features become 257 magnitudes. insistence: how much
+    of the shape of those magnitudes inside a group every iteration asks for, from 0 (none: what
+    shape the waveform has is kept) to 1 (only them).
     """
 
     start: Callable
     iterations: int
     momentum: float
+    reflections: int = 0
     expansion: str = "spline"
-    consistent: bool = True
+    insistence: float = 0.1
 
 
 def invert_features(features, config, method="pghi-fast-griffin-lim", **changes):
@@ -56,7 +62,7 @@ def invert_features(features, config, method="pghi-fast-griffin-lim", **changes)
 
     The A-weighting is undone and the first and last 4 ms are faded. The level is that of the sound
     the features describe. method: a name in `METHODS`; changes replace its settings
-    (`iterations=…`, `momentum=…`, `expansion=…`, `consistent=…`). Raises ValueError for features
+    (`iterations=…`, `momentum=…`, `expansion=…`, `insistence=…`). Raises ValueError for features
     of another width, for NaN or infinite values, and for an unknown method or expansion.
     """
     features = np.asarray(features, np.float64)
@@ -95,14 +101,17 @@ def iterates(wanted, config, method="pghi-fast-griffin-lim", **changes):
     settings = _settings(method, changes)
     wanted = np.asarray(wanted)
     level = np.float64(wanted.max() or 1)  # single precision has a range to keep: search at 1
-    wanted = (wanted / level).astype(np.float32)
-    magnitudes = wanted
+    wanted = guess = (wanted / level).astype(np.float32)
     if wanted.shape[1] == len(GROUP_WIDTHS):
-        magnitudes = expand(wanted, settings.expansion)
-        wanted = wanted if settings.consistent else magnitudes
-    start = settings.start(magnitudes, config)
-    del magnitudes
-    for waveform in griffin_lim(start, wanted, config, settings.momentum):
+        guess = expand(wanted, settings.expansion)
+        wanted = wanted if settings.insistence < 1 else guess
+    goal = _Goal(wanted, guess, settings.insistence)
+    search = alternating_reflections(settings.start(guess, config), goal, config)
+    for waveform in itertools.islice(search, settings.reflections):
+        yield waveform * level
+    reflected = next(search)
+    search.close()  # its spectra are not needed any more
+    for waveform in griffin_lim(reflected, goal, config, settings.momentum):
         yield waveform * level
 
 
@@ -339,30 +348,78 @@ def griffin_lim(start, wanted, config, momentum=0.0):
     each iteration, float32, without end.
     """
     waveform = previous = np.asarray(start, np.float32)
-    wanted = np.asarray(wanted, np.float32)
+    goal = wanted if isinstance(wanted, _Goal) else _Goal(wanted)
     while True:
         yield waveform
         ahead = waveform + np.float32(momentum) * (waveform - previous)
-        previous, waveform = waveform, _project(ahead, wanted, config)
+        nearest = _Sum(goal.frames, config)
+        for block, piece in _blocks(ahead, goal.frames, config):
+            nearest.add(block.start, goal.approach(block, stft(piece, config)))
+        previous, waveform = waveform, nearest.finished()
 
 
-def _project(waveform, wanted, config):
-    """The waveform nearest to the spectra that have the phase of `waveform` and what is wanted."""
-    nearest = _Sum(len(wanted), config)
-    for start in range(0, len(wanted), BLOCK):
-        goal = wanted[start : start + BLOCK]
-        first = start * config.hop
-        piece = waveform[first : first + (len(goal) - 1) * config.hop + config.window]
-        spectra = stft(piece, config)
-        magnitudes = np.abs(spectra)
-        if goal.shape[1] == len(GROUP_WIDTHS):
-            gain = goal / (reduce_magnitudes(magnitudes) + TINY)
-            gain = expand_magnitudes(gain.astype(np.float32))
-        else:
-            gain = goal / (magnitudes + TINY)
-        spectra *= gain
-        nearest.add(start, spectra)
-    return nearest.finished()
+def alternating_reflections(start, wanted, config):
+    """Overshoot both goals and average: a search that leaves the dead ends of `griffin_lim`.
+
+    With P_A x the spectra that have the phase of x and the magnitudes that are wanted, and P_C the
+    nearest spectra that some waveform has, x ← β (x + P_C(2 P_A x − x)) + (1 − 2β) P_A x. Arguments
+    and what is yielded as in `griffin_lim`; the spectra x are held, 257 kB per second of sound.
+    Source: relaxed averaged alternating reflections, Luke, Inverse Problems 21 (2005), 37; for
+    sound Peer, Welker and Gerkmann (IWAENC 2022).
+    """
+    waveform = np.asarray(start, np.float32)
+    goal = wanted if isinstance(wanted, _Goal) else _Goal(wanted)
+    spectra = np.empty((goal.frames, config.fft // 2 + 1), np.complex64)
+    for block, piece in _blocks(waveform, goal.frames, config):
+        spectra[block] = stft(piece, config)
+    beta = np.float32(BETA)
+    while True:
+        yield waveform
+        nearest = _Sum(goal.frames, config)
+        for block, _ in _blocks(waveform, goal.frames, config):
+            x = spectra[block]
+            approached = goal.approach(block, x.copy())
+            nearest.add(block.start, 2 * approached - x)
+            x += (1 / beta - 2) * approached  # in two parts: this one, and below P_C
+        waveform = nearest.finished()
+        for block, piece in _blocks(waveform, goal.frames, config):
+            spectra[block] += stft(piece, config)
+            spectra[block] *= beta
+
+
+class _Goal:
+    """What the iterations ask of a spectrum's magnitudes.
+
+    wanted: magnitudes (T, 257), or group means (T, 100) together with a guess (T, 257) of the
+    shape inside the groups, of which the share `insistence` is asked for.
+    """
+
+    def __init__(self, wanted, guess=None, insistence=0.0):
+        self.wanted, self.guess = np.asarray(wanted, np.float32), guess
+        self.insistence = np.float32(insistence)
+        self.frames = len(self.wanted)
+
+    def approach(self, block, spectra):
+        """Scale the spectra of a block of frames in place, to what is wanted of them."""
+        wanted, magnitudes = self.wanted[block], np.abs(spectra)
+        if wanted.shape[1] == len(GROUP_WIDTHS):
+            shape = magnitudes
+            if self.insistence:
+                shape = magnitudes + self.insistence * (self.guess[block] - magnitudes)
+            scale = wanted / (reduce_magnitudes(shape) + TINY)
+            spectra *= expand_magnitudes(scale.astype(np.float32))
+            wanted = shape
+        if wanted is not magnitudes:
+            spectra *= wanted / (magnitudes + TINY)
+        return spectra
+
+
+def _blocks(waveform, frames, config):
+    """The blocks of frames, as slices, each with the piece of the waveform that they lie in."""
+    for start in range(0, frames, BLOCK):
+        stop = min(start + BLOCK, frames)
+        piece = slice(start * config.hop, (stop - 1) * config.hop + config.window)
+        yield slice(start, stop), waveform[piece]
 
 
 def stft(waveform, config):
@@ -410,12 +467,12 @@ class _Sum:
 
 
 METHODS = {
-    "pghi-fast-griffin-lim": Method(phase_gradient_heap_integration, 80, 0.99),
+    "pghi-fast-griffin-lim": Method(phase_gradient_heap_integration, 80, 0.99, reflections=40),
     "pghi": Method(phase_gradient_heap_integration, 0, 0.0),
     "spsi": Method(spsi, 0, 0.0),
     "fast-griffin-lim": Method(random_phase, 32, 0.99),
     "griffin-lim": Method(random_phase, 32, 0.0),
-    "slaney": Method(time_delay_start, 40, 0.0, "repetition", consistent=False),  # the paper's
+    "slaney": Method(time_delay_start, 40, 0.0, 0, "repetition", insistence=1.0),  # the paper's
 }
 
 
