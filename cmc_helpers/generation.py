@@ -19,7 +19,7 @@ _BLOCK = 125  # steps per compiled call: one second of sound
 
 class Generated(NamedTuple):
     """vectors (sequences, steps, m), in the units of the run's corpus, and the component that each
-    came from, (sequences, steps)."""
+    came from, (sequences, steps): of frames that were predicted together, the same."""
 
     vectors: np.ndarray
     components: np.ndarray
@@ -54,9 +54,10 @@ def generate(
         raise ValueError(f"a seed is an integer from 0 upwards, not {seed}")
     inputs = _primed(run, primer)
     begin = len(inputs) - 1  # outputs before the primer's end are replaced by the primer itself
-    total = begin + steps
+    together = run.network.frames
+    total = begin + -(-steps // together)
     blocks = -(-total // _BLOCK)
-    forced = np.zeros((blocks * _BLOCK, run.network.features), np.float32)
+    forced = np.zeros((blocks * _BLOCK, run.network.width), np.float32)
     forced[:begin] = inputs[1:]
     block = _compiled(run, strategy, form)
     streams = [np.random.default_rng([seed, number]) for number in range(sequences)]
@@ -67,7 +68,7 @@ def generate(
     for number in range(blocks):
         here = np.arange(number * _BLOCK, (number + 1) * _BLOCK)
         is_forced = here < begin
-        draws = [_random_numbers(rng, is_forced, run.network.features) for rng in streams]
+        draws = [_random_numbers(rng, is_forced, run.network.width) for rng in streams]
         uniforms, noises = (np.stack(numbers, axis=1) for numbers in zip(*draws, strict=True))
         frame, states, made, chosen = block(
             frame,
@@ -83,14 +84,14 @@ def generate(
         components.append(np.asarray(chosen)[~is_forced])
         if progress:
             progress(min(here[-1] + 1, total), total, "frames")
-    normalised = np.concatenate(vectors)[:steps].swapaxes(0, 1)
+    normalised = np.concatenate(vectors)[: total - begin].swapaxes(0, 1)
     if not np.isfinite(normalised).all():
         raise ValueError(
             "the network's output grew without bounds: lower sigma_scale or τ, or train it longer"
         )
-    return Generated(
-        run.normaliser.invert(normalised), np.concatenate(components)[:steps].swapaxes(0, 1)
-    )
+    made = run.normaliser.invert(normalised).reshape(sequences, -1, run.network.features)
+    chosen = np.concatenate(components)[: total - begin].swapaxes(0, 1)
+    return Generated(made[:, :steps], np.repeat(chosen, together, axis=1)[:, :steps])
 
 
 def settings(run, strategy=None, tau=None, sigma_scale=None):
@@ -109,10 +110,11 @@ def settings(run, strategy=None, tau=None, sigma_scale=None):
 
 
 def _primed(run, primer):
-    """The network's inputs before it is on its own: (≥ 1, m), normalised."""
+    """The network's inputs before it is on its own: (≥ 1, width), normalised."""
     primer = run.primer if primer is None else np.asarray(primer, np.float32)
+    nothing = np.zeros((1, run.network.width), np.float32)
     if primer.size == 0:
-        return np.zeros((1, run.network.features), np.float32)
+        return nothing
     if primer.ndim != 2 or primer.shape[1] != run.network.features:
         raise ValueError(
             f"a primer for this run has the shape (frames, {run.network.features}), "
@@ -120,7 +122,9 @@ def _primed(run, primer):
         )
     if not np.isfinite(primer).all():
         raise ValueError("the primer holds NaN or infinite values: give it finite features")
-    return run.normaliser.transform(primer)
+    together = run.network.frames
+    whole = primer[len(primer) % together :].reshape(-1, run.network.width)
+    return run.normaliser.transform(whole) if len(whole) else nothing
 
 
 def _random_numbers(rng, is_forced, m):
@@ -148,6 +152,7 @@ def _compiled(run, strategy, form):
             vector, component = mixtures.next_vector(
                 mixture, strategy, uniforms[t], noises[t], tau, sigma_scale, form, ops
             )
+            vector = vector * networks.feature_scales(output, config, ops)
             vectors = ops.slice_update(vectors, (t, 0, 0), vector[None])
             components = ops.slice_update(components, (t, 0), component[None])
             frame = ops.where(is_forced[t], ops.broadcast_to(forced[t], ops.shape(vector)), vector)

@@ -16,17 +16,23 @@ from cmc_helpers import mixtures
 
 STACKS = ("paper", "residual")
 CELLS = {"lstm": 2, "rnn": 1, "dense": 0}  # vectors of state that a layer hands to the next step
+_LARGEST_SCALE = 2.0  # of a feature, as a logarithm, before the mean is taken off
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """features: m. layers: L. units: size of every h and c. components: K; with 0 there is no
-    mixture, and the network predicts a mean alone, by squared error.
+    """features: m, numbers per frame. layers: L. units: size of every h and c. components: K; with
+    0 there is no mixture, and the network predicts a mean alone, by squared error.
 
     stack "paper": layers one upon the other. "residual": h ← h + LSTM(LayerNorm(h)), with a final
     LayerNorm; it learns music that the plain stack does not (see `benchmarks/representations.py`).
     sigma_floor: the smallest σ, in normalised units. cell: what a layer is made of, "lstm", "rnn"
     (h_t = tanh(W x_t + U h_{t−1} + b)) or "dense" (tanh, feed-forward: no memory).
+
+    Two ways beyond the paper, which both make the texture of sound more real. frames: so many
+    frames are seen and predicted at once, as one vector of `width` numbers; whitened together,
+    their noise hangs together in time. feature_scales: the network also says how much each feature
+    is about to move, relative to the others; see `feature_scales`.
     """
 
     features: int
@@ -36,13 +42,16 @@ class NetworkConfig:
     stack: str = "residual"
     sigma_floor: float = 0.01
     cell: str = "lstm"
+    frames: int = 1
+    feature_scales: bool = False
 
     def __post_init__(self):
         if self.stack not in STACKS:
             raise ValueError(f"there is no stack {self.stack!r}; choose one of {', '.join(STACKS)}")
         if self.cell not in CELLS:
             raise ValueError(f"there is no cell {self.cell!r}; choose one of {', '.join(CELLS)}")
-        for name, least in (("features", 1), ("layers", 1), ("units", 1), ("components", 0)):
+        for name in ("features", "layers", "units", "frames", "components"):
+            least = int(name != "components")
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not self.sigma_floor > 0:
@@ -53,9 +62,21 @@ class NetworkConfig:
         return asdict(self)
 
     @property
+    def width(self):
+        """Numbers that the network sees and predicts in one step: m, for every frame of it."""
+        return self.frames * self.features
+
+    @property
     def outputs(self):
-        """2K + K·m numbers describe the mixture (paper, section 2.1.2); m numbers are a mean."""
-        return 2 * self.components + max(self.components, 1) * self.features
+        """2K + K·m numbers describe the mixture (paper, section 2.1.2); m numbers are a mean.
+
+        With several frames in a step m is `width`; feature scales are `width` numbers more.
+        """
+        return self._mixture_outputs + self.width * (self.feature_scales and self.components > 0)
+
+    @property
+    def _mixture_outputs(self):
+        return 2 * self.components + max(self.components, 1) * self.width
 
     @property
     def loss_unit(self):
@@ -73,7 +94,7 @@ def small(features):
 
 def build(config, weight_penalty=0.0):
     """A Keras model (batch, T, m) → raw mixture parameters (batch, T, 2K + K·m), or, without a
-    mixture, means (batch, T, m).
+    mixture, means (batch, T, m); m is `config.width`.
 
     weight_penalty: λ of the paper's λ/2 ‖θ‖² (section 6.1), added to the loss for every weight
     and bias; the gains and shifts of LayerNorm stay free.
@@ -96,7 +117,7 @@ def build(config, weight_penalty=0.0):
     layers["norm"] = keras.layers.LayerNormalization(name="norm")
     layers["project"] = keras.layers.Dense(config.units, name="project", **dense)
 
-    frames = keras.Input((None, config.features), name="frames")
+    frames = keras.Input((None, config.width), name="frames")
     output = _stack(
         config, layers.get, lambda number, h: layers[f"{config.cell}_{number}"](h), frames
     )
@@ -133,12 +154,33 @@ def read_output(output, config, xp=np):
     """The `mixtures.Mixture` that a network's output (..., 2K + K·m) describes.
 
     Squared error is the likelihood of a Gaussian of constant σ around the mean (paper, section
-    2.1.2): a network without a mixture gets that one Gaussian, with σ = 1.
+    2.1.2): a network without a mixture gets that one Gaussian, with σ = 1. With feature scales the
+    mixture is that of the vectors divided by them.
     """
     if config.components:
-        return mixtures.from_network_output(output, config.components, config.sigma_floor, xp=xp)
+        raw = output[..., : config._mixture_outputs]
+        mixture = mixtures.from_network_output(raw, config.components, config.sigma_floor, xp=xp)
+        if config.feature_scales:
+            scales = feature_scales(output, config, xp)
+            mixture = mixture._replace(means=mixture.means / scales[..., None, :])
+        return mixture
     constant = xp.zeros_like(output[..., :1])
     return mixtures.Mixture(constant, output[..., None, :], constant + 1)
+
+
+def feature_scales(output, config, xp=np):
+    """How much each feature is about to move, relative to the others: s (..., m), or 1.
+
+    The paper's components are isotropic, but while one note sounds most features stand still. So
+    the network may predict a scale for each feature, and the mixture, still isotropic, is one of
+    y / s. Their product is 1, so densities of y / s and of y are the same number, and π/σ^m picks
+    the same component; each lies between e⁻⁴ and e⁴.
+    """
+    if not (config.feature_scales and config.components):
+        return 1.0
+    raw = output[..., config._mixture_outputs :]
+    logarithms = _LARGEST_SCALE * xp.tanh(raw / _LARGEST_SCALE)
+    return xp.exp(logarithms - xp.mean(logarithms, axis=-1, keepdims=True))
 
 
 def loss(config, fused=True):
@@ -161,7 +203,9 @@ def mixture_loss(config, fused=True):
     import keras
 
     def negative_log_likelihood(y_true, y_pred):
-        return -mixtures.log_density(y_true, read_output(y_pred, config, keras.ops), keras.ops)
+        mixture = read_output(y_pred, config, keras.ops)
+        scaled = y_true / feature_scales(y_pred, config, keras.ops)
+        return -mixtures.log_density(scaled, mixture, keras.ops)
 
     if not fused or keras.backend.backend() != "tensorflow":
         return negative_log_likelihood

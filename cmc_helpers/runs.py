@@ -82,7 +82,7 @@ def load(folder):
         raise RunError(
             f"{folder / CONFIG} does not describe a run ({problem}): train it again"
         ) from problem
-    normaliser = _load_normaliser(folder / NORMALISER, network.features)
+    normaliser = _load_normaliser(folder / NORMALISER, network.width)
     primer = _load_array(folder / PRIMER, (None, network.features))
     return Run(
         folder,
