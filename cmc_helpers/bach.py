@@ -138,7 +138,7 @@ def _score(name, stream):
                 fermatas.append((float(start), float(start + length)))
             for pitch in note.pitches:
                 before = open_ties.pop((part, pitch.midi, start), None)
-                tie = next((n.tie for n in getattr(note, "notes", [note]) if n.pitch == pitch))
+                tie = next(n.tie for n in getattr(note, "notes", [note]) if n.pitch == pitch)
                 if before is not None and tie and tie.type in ("stop", "continue"):
                     event = events[before]
                     events[before] = event._replace(length=event.length + float(length))
@@ -228,7 +228,7 @@ def _holds(fermatas, end):
 
 
 def _phrases(holds, start, end):
-    """Boundaries of phrases in quarters: the ends of holds, and between distant ones equal parts."""
+    """Boundaries of phrases in quarters: ends of holds, in between equal parts if that is long."""
     ends = [stop for _, stop in holds if start < stop < end]
     boundaries = [start]
     for stop in [*ends, end]:

@@ -314,7 +314,9 @@ def train_command(context, data, run, preset, resume, **settings):
 def _train(data, run, preset, features, given, resume):
     """Open `data`, start TensorFlow, train; return the run."""
     with terminal_progress("Reading") as progress:
-        corpus = corpora.open_corpus(data, features, workspace=run / "corpus", progress=progress)
+        corpus = corpora.open_corpus(
+            data, features, workspace=run / "corpus", jobs=_usable_cpus(), progress=progress
+        )
     if preset and corpus.config != features:
         made = f"was made with --preset {corpus.config.name}" if corpus.config else "holds vectors"
         raise FileError(f"{data} {made}: leave out --preset {preset}")

@@ -107,24 +107,35 @@ class SoundfontPiano:
         with tempfile.TemporaryDirectory() as folder:
             midi, sound = Path(folder, "notes.mid"), Path(folder, "sound.wav")
             midi.write_bytes(midi_bytes(notes))
-            command = [self.program, "-n", "-i", "-q", "-F", sound, "-T", "wav", "-O", "float"]
-            command += ["-r", str(_RATE), "-f", os.devnull]
-            for name, value in _SETTINGS.items():
-                command += ["-o", f"{name}={value}"]
             done = subprocess.run(
-                [*command, self.soundfont, midi],
+                [*self._command(sound), self.soundfont, midi],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 errors="replace",
             )
-            if done.returncode or not sound.exists():
-                said = " ".join((done.stderr or done.stdout).split()[-30:]) or "it says nothing"
-                raise SoundfontError(
-                    f"{self.program} could not play {self.soundfont}: try another soundfont ({said})"
-                )
-            waveform, rate = soundfile.read(sound, always_2d=True)
+            try:
+                waveform, rate = soundfile.read(sound, always_2d=True)
+            except (OSError, soundfile.SoundFileError):
+                waveform, rate = np.zeros((0, 1)), _RATE
+        # FluidSynth counts it as success when a soundfont does not load, or when the disk is full.
+        whole = len(waveform) > rate * max(note.start + note.duration for note in notes)
+        if done.returncode or not whole or np.abs(waveform).max() < _INAUDIBLE:
+            said = next((line for line in done.stderr.splitlines() if line), "no sound came")
+            raise SoundfontError(
+                f"{self.soundfont} could not be played with {self.program}: make room for a "
+                f"temporary file, or choose another soundfont ({said})"
+            )
         return _without_the_end(soxr.resample(waveform.mean(axis=1), rate, sample_rate))
+
+    def _command(self, sound):
+        settings = [f"{name}={value}" for name, value in _SETTINGS.items()]
+        return [
+            *(self.program, "-n", "-i", "-q", "-f", os.devnull, "-r", str(_RATE)),
+            *("-F", sound, "-T", "wav", "-O", "float"),
+            *("-o", "synth.default-soundfont="),  # or it would stand in for one that does not load
+            *(part for setting in settings for part in ("-o", setting)),
+        ]
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,11 @@ class AdditivePiano:
 
     def describe(self):
         """Everything that decides how it sounds, ready for JSON."""
-        return {"name": "cmc_helpers.instruments.piano", "sample_rate": _RATE // 2, "gain": _ADDITIVE_GAIN}
+        return {
+            "name": "cmc_helpers.instruments.piano",
+            "sample_rate": _RATE // 2,
+            "gain": _ADDITIVE_GAIN,
+        }
 
     def __str__(self):
         return "the additive piano of cmc_helpers"
