@@ -8,10 +8,11 @@ import hashlib
 import itertools
 import json
 import math
-import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import signal
+import tempfile
 import threading
 import time
 import warnings
@@ -237,29 +238,34 @@ def _make_folder(folder):
 @contextmanager
 def _in_order(function, tasks, jobs):
     """An iterator of function(*task) in the order of the tasks, computed by `jobs` processes."""
-    if min(jobs, len(tasks)) == 1:
+    jobs = min(jobs, len(tasks))
+    if jobs == 1:
         yield itertools.starmap(function, tasks)
         return
     # A fresh process, for a copy of this one could not be trusted once TensorFlow has threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_become_a_worker)
-    try:
-        yield pool.map(function, *zip(*tasks, strict=True))
-    except BrokenProcessPool as problem:
-        raise CorpusError(
-            "a process that made features was killed, perhaps for lack of memory: run the same "
-            "command again with fewer --jobs"
-        ) from problem
-    finally:
-        pool.shutdown(cancel_futures=True)
+    listens, speaks = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        pool = ProcessPoolExecutor(jobs, context, _become_a_worker, (listens, folder))
+        try:
+            yield pool.map(function, *zip(*tasks, strict=True))
+        except BrokenProcessPool as problem:
+            raise CorpusError(
+                "a process that made features was killed, perhaps for lack of memory: run the same "
+                "command again with fewer --jobs"
+            ) from problem
+        finally:
+            speaks.close()  # whatever is still to be done is not wanted any more
+            pool.shutdown()
 
 
-def _become_a_worker():
+def _become_a_worker(listens, folder):
+    tempfile.tempdir = folder  # which the parent will delete
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    threading.Thread(target=_end_with_the_parent, args=[listens], daemon=True).start()
 
 
-def _end_with_the_parent():
-    """Without this a worker whose parent was killed would wait for the next task for ever."""
-    multiprocessing.parent_process().join()
+def _end_with_the_parent(listens):
+    """Stop at once when the parent wants no more, or was killed: files are whole or not there."""
+    multiprocessing.connection.wait([listens])
     os._exit(1)

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+import threadpoolctl
 
 from cmc_helpers import instruments
 from cmc_helpers.files import FileError, readable_file
@@ -145,7 +146,7 @@ class AdditivePiano:
     def describe(self):
         """Everything that decides how it sounds, ready for JSON."""
         return {
-            "name": "cmc_helpers.instruments.piano",
+            "name": "additive piano",
             "sample_rate": _RATE // 2,
             "gain": _ADDITIVE_GAIN,
         }
@@ -155,7 +156,9 @@ class AdditivePiano:
 
     def play(self, notes, sample_rate=8000):
         """Notes (instruments.Note) → (samples,) float64, mono, with a natural tail."""
-        waveform = instruments.piano(notes, _RATE // 2, gain=_ADDITIVE_GAIN)
+        # Several processes with several threads each would wait for one another.
+        with threadpoolctl.threadpool_limits(1):
+            waveform = instruments.piano(notes, _RATE // 2, gain=_ADDITIVE_GAIN)
         return _without_the_end(soxr.resample(waveform, _RATE // 2, sample_rate))
 
 

@@ -376,33 +376,17 @@ def test_a_fluidsynth_that_fails_is_a_sentence(tmp_path, does):
 # the corpus
 
 
-def sources_of(names, path):
-    return [ScoreSource(name, path, Buzz()) for name in names]
-
-
-def test_a_corpus_with_fewer_hours_is_the_beginning_of_one_with_more(tmp_path):
+def test_fewer_hours_of_bach_are_the_beginning_of_more(tmp_path):
     sources = bach.sources(Buzz())
-    for name, seconds in (("short", 60), ("long", 900)):
+    for name, seconds in (("short", 20), ("long", 120)):
         assert build(tmp_path / name, sources, seconds=seconds) == []
-    short, long = (load_corpus(tmp_path / name) for name in ("short", "long"))
-    length = [sum(len(p.features) for p in corpus.pieces) / 125 for corpus in (short, long)]
-    assert 60 <= length[0] < 300 and 900 <= length[1] < 1200
-    assert len(short.pieces) < 10 < len(long.pieces)
-    for a, b in zip(short.pieces, long.pieces, strict=False):
+    short, long = (load_corpus(tmp_path / name).pieces for name in ("short", "long"))
+    assert [piece.name for piece in long] == [source.name for source in sources][: len(long)]
+    for a, b in zip(short[:1], long, strict=False):
         assert a.name == b.name
-        np.testing.assert_array_equal(a.features, b.features)
-    splits = [piece.split for piece in long.pieces]
-    assert [i for i, split in enumerate(splits) if split == "validation"] == [
-        *range(9, len(splits), 10)
-    ]
-
-
-def test_more_hours_in_the_same_folder_keep_what_is_there(tmp_path):
-    sources = bach.sources(Buzz())
-    for seconds in (200, 30, 120):
-        build(tmp_path / "corpus", sources, seconds=seconds)
-    build(tmp_path / "fresh", sources, seconds=120)
-    assert files(tmp_path / "corpus") == files(tmp_path / "fresh")
+    assert files(tmp_path / "short").keys() < files(tmp_path / "long").keys()
+    for name, content in files(tmp_path / "short").items():
+        assert name == "manifest.json" or files(tmp_path / "long")[name] == content
 
 
 def test_a_score_that_cannot_be_read_is_listed_and_the_others_are_built(score_file, tmp_path):
@@ -413,8 +397,7 @@ def test_a_score_that_cannot_be_read_is_listed_and_the_others_are_built(score_fi
         ScoreSource("missing", tmp_path / "no.krn", Buzz()),
         ScoreSource("fine", score_file, Buzz()),
     ]
-    unreadable = build(tmp_path / "corpus", sources)
-    assert [name for name, _ in unreadable] == ["bad", "missing"]
+    assert [name for name, _ in build(tmp_path / "corpus", sources)] == ["bad", "missing"]
     assert [piece.name for piece in load_corpus(tmp_path / "corpus").pieces] == ["good", "fine"]
 
 
@@ -424,12 +407,9 @@ def test_an_instrument_that_fails_stops_the_build(score_file, tmp_path):
         build(tmp_path / "corpus", [ScoreSource("good", score_file, broken)])
 
 
-def test_the_result_does_not_depend_on_the_number_of_jobs(tmp_path):
-    sources = [
-        ScoreSource(source.name, source.path, AdditivePiano())
-        for source in bach.sources(AdditivePiano())
-        if source.name in ("bwv253", "bwv286", "bwv165.6")
-    ]
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+def test_two_processes_play_the_same_samples_as_one(score_file, tmp_path, instrument):
+    sources = [ScoreSource(name, score_file, instrument) for name in ("a", "b")]
     for jobs in (1, 2):
         build(tmp_path / str(jobs), sources, jobs=jobs)
     assert files(tmp_path / "1") == files(tmp_path / "2")
