@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import warnings
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -248,7 +249,7 @@ def _in_order(function, tasks, jobs):
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         pool = ProcessPoolExecutor(jobs, context, _become_a_worker, (listens, folder))
         try:
-            yield pool.map(function, *zip(*tasks, strict=True))
+            yield _ahead(pool, function, tasks, 8 * jobs)
         except BrokenProcessPool as problem:
             raise CorpusError(
                 "a process that made features was killed, perhaps for lack of memory: run the same "
@@ -257,6 +258,17 @@ def _in_order(function, tasks, jobs):
         finally:
             speaks.close()  # whatever is still to be done is not wanted any more
             pool.shutdown()
+
+
+def _ahead(pool, function, tasks, count):
+    """Yield results in order, with up to `count` tasks begun or waiting beyond the one yielded."""
+    futures = deque()
+    for task in tasks:
+        futures.append(pool.submit(function, *task))
+        if len(futures) > count:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
 
 
 def _become_a_worker(listens, folder):

@@ -1,7 +1,6 @@
 """Bach from scores: what is written, how a hand plays it, and what plays the notes."""
 
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -173,17 +172,31 @@ def test_every_key_goes_up_before_it_is_struck_again(score):
         free[note.pitch] = note.start + note.duration
 
 
-@given(SCORES)
-def test_no_written_note_is_lost(score):
-    notes = perform(score)
-    assert {note.pitch for note in notes} == {event.pitch for event in score.events}
-    for pitch in {event.pitch for event in score.events}:
-        written = {event.start for event in score.events if event.pitch == pitch}
-        # Strokes nearer than a 24th of a quarter may fall together, and only those.
-        assert sum(note.pitch == pitch for note in notes) >= len(
-            {math.floor(start * 6) for start in written}
-        ) - len(written) // 2 * (len(written) > 1)
-        assert sum(note.pitch == pitch for note in notes) <= len(written)
+NOTES = st.lists(
+    st.builds(
+        Note,
+        st.integers(0, 300).map(lambda n: n / 100),
+        st.sampled_from([0.05, 0.2, 0.5, 2.0]),
+        st.integers(60, 62),
+        st.sampled_from([0.2, 0.5, 0.8]),
+    )
+)
+
+
+@given(NOTES)
+def test_no_stroke_is_swallowed_by_another_of_its_key(notes):
+    strokes = bach.one_key_one_string(notes)
+    for note in notes:
+        (heard,) = [
+            s for s in strokes if s.pitch == note.pitch and 0 <= note.start - s.start < 0.03
+        ]
+        assert heard.velocity >= note.velocity
+    for pitch in {note.pitch for note in notes}:
+        ends = [
+            max(start + duration for start, duration, key, _ in some if key == pitch)
+            for some in (notes, strokes)
+        ]
+        assert ends[0] == pytest.approx(ends[1])
 
 
 def scale(name="scale", fermatas=(), length=1.0):
@@ -225,19 +238,17 @@ def test_notes_are_legato_but_for_a_breath_after_a_fermata():
 
 
 def test_the_highest_part_and_accents_stand_out():
-    def mean_velocity(chosen):
-        events = [Event(p, float(i), 1.0, 72 - 8 * p, (1, 0.25)[i % 2]) for p, i in chosen]
-        return {note.pitch: [] for note in perform(Score("x", events, []))}, perform(
-            Score("x", events, [])
-        )
-
-    voices, notes = mean_velocity([(part, i) for part in range(3) for i in range(32)])
-    for note in notes:
-        voices[note.pitch].append(note.velocity)
-    soprano, middle, bass = (np.mean(voices[pitch]) for pitch in (72, 64, 56))
-    assert soprano > bass > middle
-    alone = [note.velocity for note in notes if note.pitch == 72]
-    assert np.mean(alone[::2]) > np.mean(alone[1::2]) + 0.04
+    events = [
+        Event(part, float(i), 1.0, 72 - 8 * part, (1, 0.25)[i % 2])
+        for part in range(3)
+        for i in range(32)
+    ]
+    notes = perform(Score("three parts", events, []))
+    soprano, middle, bass = (
+        np.array([note.velocity for note in notes if note.pitch == pitch]) for pitch in (72, 64, 56)
+    )
+    assert soprano.mean() > bass.mean() + 0.02 > middle.mean() + 0.04
+    assert soprano[::2].mean() > soprano[1::2].mean() + 0.04
 
 
 def test_a_voice_that_doubles_another_is_one_stroke_as_long_as_the_longer():
@@ -378,12 +389,11 @@ def test_a_fluidsynth_that_fails_is_a_sentence(tmp_path, does):
 
 def test_fewer_hours_of_bach_are_the_beginning_of_more(tmp_path):
     sources = bach.sources(Buzz())
-    for name, seconds in (("short", 20), ("long", 120)):
+    for name, seconds in (("short", 30), ("long", 120)):
         assert build(tmp_path / name, sources, seconds=seconds) == []
     short, long = (load_corpus(tmp_path / name).pieces for name in ("short", "long"))
     assert [piece.name for piece in long] == [source.name for source in sources][: len(long)]
-    for a, b in zip(short[:1], long, strict=False):
-        assert a.name == b.name
+    assert [piece.name for piece in short] == [piece.name for piece in long[: len(short)]]
     assert files(tmp_path / "short").keys() < files(tmp_path / "long").keys()
     for name, content in files(tmp_path / "short").items():
         assert name == "manifest.json" or files(tmp_path / "long")[name] == content
