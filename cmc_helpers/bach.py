@@ -106,7 +106,7 @@ def origin(instrument):
 
 
 def read_score(path):
-    """A file that music21 reads → `Score`, as it sounds, ties merged, repeats not expanded.
+    """A file that music21 reads → `Score`, ties merged, repeats not expanded.
 
     Raises ScoreError.
     """
@@ -116,8 +116,9 @@ def read_score(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what an encoder left out is filled in
             # Without forceSource music21 keeps a pickle of every score it has read.
-            stream = converter.parse(path, forceSource=True, storePickle=False)
-            return _score(Path(path).stem, stream.toSoundingPitch())
+            return _score(
+                Path(path).stem, converter.parse(path, forceSource=True, storePickle=False)
+            )
     except Exception as problem:  # a damaged score raises whatever the line of it raises
         raise ScoreError(
             f"{path} cannot be read as a score: install music21 again ({problem})"
@@ -180,14 +181,14 @@ def perform(score):
         late, overlap, touch = rng.standard_normal(3)
         weight = weights[event.part]
         late = np.clip(chord + 0.006 * late - 0.1 * max(weight, 0), -0.025, 0.025)
-        start = max(seconds(event.start) + late, 0.05)
+        start = float(max(seconds(event.start) + late, 0.05))
         stop = seconds(event.start + event.length)
         if event.start + event.length in breaths:
             stop -= min(0.2, 0.15 * (stop - start)) * (1 + 0.2 * np.clip(overlap, -2, 2))
         else:
             stop += 0.015 + 0.01 * np.clip(overlap, -2, 2)
         velocity = loudness(event.start) + weight + 0.1 * (event.accent - 0.4) + 0.025 * touch
-        length = max(stop - start, 0.05)
+        length = float(max(stop - start, 0.05))
         notes.append(Note(start, length, event.pitch, float(np.clip(velocity, 0.15, 0.95))))
     return one_key_one_string(notes)
 

@@ -126,12 +126,12 @@ def check_hold_out(hold_out):
 def _choose_held_out(count, hold_out, seed):
     """Indices of the held-out pieces, spread evenly over a shuffled order, or over their own."""
     order = range(count) if seed is None else np.random.default_rng(seed).permutation(count)
-    # Rounded, because 0.1 · 10 n may lie just below n.
-    passed = [math.floor(round(number * hold_out, 9)) for number in range(count + 1)]
+    # How many of the first n: rounded, because 0.1 · 10 n may lie just below n; never all.
+    passed = [min(math.floor(round(n * hold_out, 9)), count - 1) for n in range(count + 1)]
     held_out = {int(order[i]) for i in range(count) if passed[i + 1] > passed[i]}
     if not held_out and hold_out and count > 1:
         held_out = {int(order[-1])}
-    return held_out if len(held_out) < count else held_out - {int(order[0])}
+    return held_out
 
 
 class _Journal:

@@ -102,15 +102,6 @@ def test_the_scores_are_all_of_bach_but_the_reserved_and_the_repeated():
     assert names != [source.name for source in bach.sources(Buzz(), seed=1)]
 
 
-def test_a_transposing_instrument_is_read_as_it_sounds():
-    (source,) = (source for source in bach.sources(Buzz()) if source.name == "bwv1.6")
-    score = read_score(source.path)  # horns in F, which play with the choir
-    horn = [event.pitch for event in score.events if event.part == 0]
-    soprano = {event.pitch for event in score.events if event.part == 2}
-    assert min(horn) >= 53 and {pitch % 12 for pitch in horn} <= {0, 2, 4, 5, 7, 9, 10, 11}
-    assert soprano
-
-
 @pytest.mark.parametrize(
     "content", [b"PK\x03\x04 no score at all", b"<score-partwise/>", b"\xff\xfe\x00"]
 )
@@ -208,6 +199,13 @@ def scale(name="scale", fermatas=(), length=1.0):
 def test_the_same_name_is_the_same_performance_and_another_name_another():
     assert perform(scale()) == perform(scale())
     assert perform(scale()) != perform(scale("another"))
+
+
+def test_a_performance_that_was_changed_has_another_number():
+    """Otherwise a corpus begun with the old one would go on with the new one."""
+    notes = perform(scale())
+    assert bach._PERFORMANCE == 1  # count it up when the next line has to be changed
+    assert notes[15] == pytest.approx((10.8876, 0.8152, 63, 0.5255), abs=1e-3)
 
 
 def test_the_tempo_gives_way_at_a_fermata_and_at_the_end():

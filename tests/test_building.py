@@ -97,7 +97,7 @@ def test_a_longer_corpus_holds_out_what_a_shorter_one_does_and_more(tmp_path):
 
 
 @pytest.mark.parametrize("count", [2, 3, 11, 40])
-@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95, 0.999])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95, 1 - 1e-12])
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_the_share_is_held_out_and_something_is_left_to_train_on(count, share, seed):
     chosen = building._choose_held_out(count, share, seed)
@@ -161,6 +161,8 @@ def test_what_an_earlier_build_knew_is_not_forgotten_when_the_next_is_stopped(tm
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "corpus").glob("*.npy")}
 
     def stop(done, total, name):
+        with pytest.raises(CorpusError, match="unfinished"):
+            load_corpus(tmp_path / "corpus")  # even before the first file is another
         if done == 2:
             raise KeyboardInterrupt
 
