@@ -201,13 +201,16 @@ def corpus_command(folder, output, preset, seed, jobs, bach, hours, soundfont):
     if not bach and (hours or soundfont):
         raise click.UsageError(f"{'--hours' if hours else '--soundfont'} is for --bach")
     config, jobs = FeatureConfig.preset(preset), jobs or _usable_cpus()
-    if bach:
-        unreadable, played = _build_bach(output, config, seed, jobs, hours, soundfont)
-    else:
-        with terminal_progress("Reading") as progress:
-            unreadable = corpora.build_corpus(
-                folder, output, config, seed=seed, jobs=jobs, progress=progress
-            )
+    try:
+        if bach:
+            unreadable, played = _build_bach(output, config, seed, jobs, hours, soundfont)
+        else:
+            with terminal_progress("Reading") as progress:
+                unreadable = corpora.build_corpus(
+                    folder, output, config, seed=seed, jobs=jobs, progress=progress
+                )
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped: the same command goes on from here") from None
     for _, reason in unreadable:
         _complain(f"warning: left out: {reason}")
     corpus = corpora.load_corpus(output)

@@ -587,13 +587,15 @@ def test_too_little_memory_is_a_sentence_but_a_mistake_of_ours_is_a_traceback(
 
 
 def test_ctrl_c_ends_in_a_sentence_and_leaves_nothing(refused, material, tmp_path, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "extract_features", interrupt)
     line = refused("features", material / "glide.wav", "-o", tmp_path / "f.csv")
     assert line == "cmc: stopped: no file is left half-written"
-    monkeypatch.setattr(corpora, "extract_features", interrupt)
+    monkeypatch.setattr(corpora, "build_corpus", interrupt)
+    line = refused("corpus", material / "recordings", "-o", tmp_path / "c")
+    assert line == "cmc: stopped: the same command goes on from here"
     line = refused("train", material / "recordings", "--run", tmp_path / "r")
     assert line.startswith("cmc: stopped: the training had not begun")
     assert tree(tmp_path) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmc_helpers import corpora, sequences
@@ -198,6 +198,7 @@ def stored(tmp_path_factory):
     return array, StoredFeatures.open(path, {"name": "x", "frames": 50})
 
 
+@settings(derandomize=True, deadline=None)
 @given(data=st.data())
 def test_stored_features_are_indexed_like_an_array(stored, data):
     array, features = stored
