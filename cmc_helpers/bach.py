@@ -120,8 +120,9 @@ def read_score(path):
                 Path(path).stem, converter.parse(path, forceSource=True, storePickle=False)
             )
     except Exception as problem:  # a damaged score raises whatever the line of it raises
+        reason = " ".join(str(problem).split())
         raise ScoreError(
-            f"{path} cannot be read as a score: install music21 again ({problem})"
+            f"{path} cannot be read as a score: install music21 again ({reason})"
         ) from problem
 
 
@@ -177,8 +178,8 @@ def perform(score):
     together = {}  # a chord is a little early or late as a whole
     notes = []
     for event in score.events:
-        chord = together.setdefault(event.start, 0.005 * rng.standard_normal())
-        late, overlap, touch = rng.standard_normal(3)
+        chord, late, overlap, touch = rng.standard_normal(4)
+        chord = together.setdefault(event.start, 0.005 * chord)
         weight = weights[event.part]
         late = np.clip(chord + 0.006 * late - 0.1 * max(weight, 0), -0.025, 0.025)
         start = float(max(seconds(event.start) + late, 0.05))
