@@ -5,6 +5,7 @@ and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for `train` a
 """
 
 import math
+import os
 import shlex
 import sys
 import warnings
@@ -159,26 +160,101 @@ def invert_command(features, output, preset, method, iterations):
 
 
 @commands.command("corpus")
-@click.argument("folder")
+@click.argument("folder", required=False)
 @click.option("-o", "--output", required=True, metavar="CORPUS", help="The folder to write.")
 @_preset("How sound becomes numbers.", default="default")
-@_seed("Which tenth of the recordings is held out.", default=0)
-def corpus_command(folder, output, preset, seed):
-    """Turn a folder of recordings into a corpus to train on.
+@_seed("Which tenth of the pieces is held out, and Bach's order.", default=0)
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.", show_default="one a CPU")
+@click.option("--bach", is_flag=True, help="Render Bach from the scores in music21; no FOLDER.")
+@click.option("--hours", type=_Number(0, min_open=True), help="How much Bach.", show_default="all")
+@click.option(
+    "--soundfont",
+    metavar="FILE",
+    help="The piano for Bach, a .sf2 file; needs FluidSynth.",
+    show_default="the system's, else an additive piano",
+)
+def corpus_command(folder, output, preset, seed, jobs, bach, hours, soundfont):
+    """Turn a folder of recordings, or Bach's scores, into a corpus to train on.
 
-    All recordings in FOLDER and its subfolders are read. A tenth of them is held out to validate
-    the training with. What cannot be read is listed at the end. The same command again goes on
-    where it was stopped, and reads only what is new.
+    \b
+    cmc corpus my_recordings -o corpus           every recording in it and its subfolders
+    cmc corpus --bach --hours 4 -o bach          Bach, performed from scores and rendered
+    cmc corpus maestro-v3.0.0 -o maestro         200 hours of real piano
+
+    A tenth of the pieces is held out to validate the training with. What cannot be read is listed
+    at the end. The same command again goes on where it was stopped, and makes only what is new.
+
+    \b
+    Bach: 396 pieces, most of them chorales, 5.5 hours. The scores are part of music21:
+      pip install 'cmc-helpers[scores]'
+    FluidSynth plays them on a recorded piano, if both it and a soundfont are installed:
+      Debian, Ubuntu: apt install fluidsynth fluid-soundfont-gm
+      conda: conda install -c conda-forge fluidsynth; and a .sf2 file for --soundfont
+    Otherwise a simpler piano of our own plays. The last line says which it was.
+
+    \b
+    MAESTRO: download the WAV files of version 3 yourself, 100 GB, for use that is not commercial
+    (CC BY-NC-SA 4.0), from magenta.tensorflow.org/datasets/maestro; the corpus takes 36 GB.
     """
-    config = FeatureConfig.preset(preset)
-    with terminal_progress("Reading") as progress:
-        unreadable = corpora.build_corpus(folder, output, config, seed=seed, progress=progress)
+    if bool(folder) == bach:
+        raise click.UsageError("give a folder of recordings or --bach, one of the two")
+    if not bach and (hours or soundfont):
+        raise click.UsageError(f"{'--hours' if hours else '--soundfont'} is for --bach")
+    config, jobs = FeatureConfig.preset(preset), jobs or _usable_cpus()
+    try:
+        if bach:
+            unreadable, played = _build_bach(output, config, seed, jobs, hours, soundfont)
+        else:
+            with terminal_progress("Reading") as progress:
+                unreadable = corpora.build_corpus(
+                    folder, output, config, seed=seed, jobs=jobs, progress=progress
+                )
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped: the same command goes on from here") from None
     for _, reason in unreadable:
         _complain(f"warning: left out: {reason}")
     corpus = corpora.load_corpus(output)
     names = {piece.name for piece in corpus.pieces}
     frames = sum(len(piece.features) for piece in corpus.pieces)
-    _say(f"{output}: {len(names)} recordings, {_length(frames, config)}")
+    length = _length(frames, config)
+    if bach:
+        there_is = frames / config.frames_per_second / 3600
+        if hours and there_is < hours:
+            _complain(f"warning: there is no more of Bach than these {there_is:.1f} hours")
+        _say(f"{output}: {len(names)} pieces of Bach, {length}, played by {played}")
+    else:
+        _say(f"{output}: {len(names)} recordings, {length}")
+
+
+def _build_bach(output, config, seed, jobs, hours, soundfont):
+    """Build the corpus from scores; return what could not be read, and what plays."""
+    from cmc_helpers import bach, soundfonts
+
+    instrument = soundfonts.grand_piano(soundfont)
+    try:
+        sources = bach.sources(instrument, seed)
+        origin = bach.origin(instrument)
+    except ModuleNotFoundError as problem:
+        raise click.ClickException(
+            f"music21 is needed for this ({problem}): pip install 'cmc-helpers[scores]'"
+        ) from problem
+    with terminal_progress("Playing") as progress:
+        unreadable = corpora.build_from_sources(
+            sources,
+            output,
+            config,
+            origin,
+            seconds=3600 * hours if hours else math.inf,
+            jobs=jobs,
+            progress=progress,
+        )
+    return unreadable, instrument
+
+
+def _usable_cpus():
+    with suppress(AttributeError):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _usual_settings(config):
@@ -263,7 +339,9 @@ def train_command(context, data, run, preset, resume, **settings):
 def _train(data, run, preset, features, given, resume):
     """Open `data`, start TensorFlow, train; return the run."""
     with terminal_progress("Reading") as progress:
-        corpus = corpora.open_corpus(data, features, workspace=run / "corpus", progress=progress)
+        corpus = corpora.open_corpus(
+            data, features, workspace=run / "corpus", jobs=_usable_cpus(), progress=progress
+        )
     if preset and corpus.config != features:
         made = f"was made with --preset {corpus.config.name}" if corpus.config else "holds vectors"
         raise FileError(f"{data} {made}: leave out --preset {preset}")

@@ -1,15 +1,13 @@
 """What a network is trained on: named pieces of features, split into training and held-out pieces.
 
 A CSV file is one piece of vectors. A recording is one piece of features. A folder of recordings
-becomes a corpus folder: one `.npy` file of features a recording, memory-mapped when it is read,
-and a `manifest.json`. Which pieces are held out is decided by piece, never by frame, because
-neighbouring frames are almost equal.
+becomes a corpus folder (see `building`), of which only what is asked for is read. Which pieces are
+held out is decided by piece, never by frame, because neighbouring frames are almost equal.
 
 Notebook: 09.
 """
 
 import hashlib
-import json
 import os
 import warnings
 from dataclasses import dataclass
@@ -20,19 +18,20 @@ import numpy as np
 
 from cmc_helpers import sequences
 from cmc_helpers.audio import AudioError, read_audio
+from cmc_helpers.building import (
+    MANIFEST,
+    CorpusError,
+    build_from_sources,
+    check_hold_out,
+    read_manifest,
+)
 from cmc_helpers.features import FeatureConfig, extract_features
-from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.files import readable_file
 
 AUDIO_SUFFIXES = frozenset(
     ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64"
     " .m4a .aac .wma".split()
 )
-_MANIFEST = "manifest.json"
-_FORMAT = 1
-
-
-class CorpusError(FileError):
-    """Training data that cannot be used, in one sentence."""
 
 
 class Piece(NamedTuple):
@@ -61,15 +60,15 @@ class Corpus:
         return self.pieces[0].features.shape[1]
 
 
-def open_corpus(path, config=None, workspace=None, hold_out=0.1, progress=None):
+def open_corpus(path, config=None, workspace=None, hold_out=0.1, jobs=1, progress=None):
     """Whatever a user trains on → a `Corpus`.
 
     path: a CSV file of vectors, one recording, a corpus folder made by `build_corpus`, or a folder
     of recordings, which is turned into a corpus in the folder `workspace` first. config: the
     FeatureConfig for recordings (the default preset if None). hold_out: the share kept for
     validation, in [0, 1): whole pieces of a folder, the end of a single one. A corpus folder made
-    earlier keeps its own split. Files of a folder that cannot be read are left out, each with a
-    UserWarning. Raises FileError subclasses.
+    earlier keeps its own split. jobs: processes that read a folder of recordings. Files of it that
+    cannot be read are left out, each with a UserWarning. Raises FileError subclasses.
     """
     path = Path(path)
     config = config or FeatureConfig.preset("default")
@@ -81,23 +80,23 @@ def open_corpus(path, config=None, workspace=None, hold_out=0.1, progress=None):
             )
         features = extract_features(read_audio(path, config.sample_rate), config)
         return Corpus(path.stem, _split_one(path.stem, features, hold_out), config)
-    if (path / _MANIFEST).exists():
+    if (path / MANIFEST).exists():
         return load_corpus(path)
     if workspace is None:
         raise CorpusError(f"{path} is a folder of recordings: turn it into a corpus first")
-    for _, reason in build_corpus(path, workspace, config, hold_out=hold_out, progress=progress):
+    unreadable = build_corpus(
+        path, workspace, config, hold_out=hold_out, jobs=jobs, progress=progress
+    )
+    for _, reason in unreadable:
         warnings.warn(f"left out: {reason}", stacklevel=2)
     return load_corpus(workspace)
 
 
-def build_corpus(folder, output, config, hold_out=0.1, seed=0, progress=None):
+def build_corpus(folder, output, config, hold_out=0.1, seed=0, jobs=1, progress=None):
     """Turn every recording under `folder` into features in the corpus folder `output`.
 
     A share of the pieces, at least one of two, is held out, chosen by `seed`; of a single piece
-    its end is. Memory is bounded by the longest recording. Each piece is
-    written whole, and an interrupted build goes on where it stopped; features of a recording that
-    has not changed are kept. progress(done, total, name) is called before each recording. Returns
-    the list of (path, reason) of files that could not be read; raises CorpusError if none could.
+    its end is. The rest is as in `build_from_sources`.
     """
     folder, output = Path(folder), Path(output)
     if not folder.is_dir():
@@ -106,83 +105,110 @@ def build_corpus(folder, output, config, hold_out=0.1, seed=0, progress=None):
         )
     if output.resolve() == folder.resolve():
         raise CorpusError(f"{folder} holds the recordings: choose another folder for the corpus")
+    inside = output.resolve()
     recordings = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in AUDIO_SUFFIXES
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and output.resolve() not in path.resolve().parents
+        and inside not in path.resolve().parents
     )
     if not recordings:
         raise CorpusError(
             f"{folder} holds no recordings: put WAV, FLAC, OGG, MP3 or AIFF files into it"
         )
-    known = _entries_of_an_earlier_build(output, config)
-    entries, unreadable = [], []
-    for number, path in enumerate(recordings):
-        name = path.relative_to(folder).as_posix()
-        if progress:
-            progress(number, len(recordings), name)
-        try:
-            checksum = _sha256(readable_file(path, AudioError))
-            entry = known.get((name, checksum))
-            if entry is None:
-                features = extract_features(read_audio(path, config.sample_rate), config)
-        except AudioError as problem:
-            unreadable.append((path, str(problem)))
-            continue
-        if entry is None:
-            entry = {
-                "name": name,
-                "file": f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.npy",
-                "frames": len(features),
-                "seconds": round(len(features) / config.frames_per_second, 3),
-                "sha256": checksum,
-            }
-            _make_folder(output)  # only now, so that nothing is left when no file can be read
-            with replacing(output / entry["file"], CorpusError) as temporary:
-                np.save(temporary, features, allow_pickle=False)
-        entries.append(entry)
-        _write_manifest(output, config, entries, hold_out, complete=False)
-    if progress:
-        progress(len(recordings), len(recordings), "done")
-    if not entries:
-        path, reason = unreadable[0]
-        raise CorpusError(f"no file in {folder} could be read; the first: {reason}")
-    held_out = _choose_held_out(len(entries), hold_out, seed)
-    entries = [
-        {**entry, "split": "validation" if number in held_out else "train"}
-        for number, entry in enumerate(entries)
-    ]
-    _write_manifest(output, config, entries, hold_out, complete=True)
-    return unreadable
+    sources = [Recording(path.relative_to(folder).as_posix(), path) for path in recordings]
+    return build_from_sources(
+        sources, output, config, hold_out=hold_out, seed=seed, jobs=jobs, progress=progress
+    )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sound file as a source of sound."""
+
+    name: str
+    path: Path
+    unreadable = AudioError
+
+    def checksum(self):
+        """SHA-256 of the file. Raises AudioError."""
+        with readable_file(self.path, AudioError).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def waveform(self, sample_rate):
+        """(samples,) float64. Raises AudioError."""
+        return read_audio(self.path, sample_rate)
 
 
 def load_corpus(folder):
-    """Open a corpus folder: features stay on disk, memory-mapped. Raises CorpusError."""
+    """Open a corpus folder: features stay on disk, as `StoredFeatures`. Raises CorpusError."""
     folder = Path(folder)
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if not manifest["complete"]:
         raise CorpusError(f"{folder} is an unfinished corpus: run the cmc corpus command again")
     config = FeatureConfig.from_dict(manifest["features"])
-    pieces = []
-    for entry in manifest["pieces"]:
-        path = readable_file(folder / entry["file"], CorpusError)
-        try:
-            features = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError):
-            features = np.empty(0)
-        if features.shape != (entry["frames"], 100) or features.dtype != np.float32:
-            raise CorpusError(
-                f"{path} does not hold the features of {entry['name']}: delete it "
-                "and run the cmc corpus command again"
-            )
-        pieces.append(Piece(entry["name"], features, entry["split"]))
+    pieces = [
+        Piece(entry["name"], StoredFeatures.open(folder / entry["file"], entry), entry["split"])
+        for entry in manifest["pieces"]
+    ]
     if len(pieces) == 1:
         only = _split_one(pieces[0].name, pieces[0].features, manifest["hold_out"])
         return Corpus(folder.name, only, config)
     return Corpus(folder.name, tuple(pieces), config)
+
+
+class StoredFeatures:
+    """Features (T, 100) in a file: indexed like an array, reading only the rows that are asked for.
+
+    An index gives an ordinary array; NumPy's functions read all of it. Between two reads no file is
+    open and none is mapped: a corpus may have more pieces than a process may open files.
+    """
+
+    dtype, ndim = np.dtype(np.float32), 2
+
+    def __init__(self, path, frames, offset):
+        self.path, self.shape, self._offset = path, (frames, 100), offset
+
+    @classmethod
+    def open(cls, path, entry):
+        """The file of a manifest's entry; raises CorpusError if it does not hold that."""
+        shape, path = (entry["frames"], 100), readable_file(path, CorpusError)
+        try:
+            with path.open("rb") as file:
+                np.lib.format.read_magic(file)
+                header = np.lib.format.read_array_header_1_0(file)
+                offset, size = file.tell(), os.fstat(file.fileno()).st_size
+            whole = header == (shape, False, cls.dtype) and size == offset + 400 * shape[0]
+        except (ValueError, OSError, EOFError):
+            whole = False
+        if not whole:
+            raise CorpusError(
+                f"{path} does not hold the features of {entry['name']}: delete it "
+                "and run the cmc corpus command again"
+            )
+        return cls(path, entry["frames"], offset)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice | int | np.integer):
+            return self[:][index]
+        rows = range(len(self))[index]  # an int, or the steps of a slice, neither below 0
+        if isinstance(rows, int):
+            return self._read(rows, 1)[0]
+        return self._read(rows.start, len(rows)) if rows.step == 1 else self[:][index]
+
+    def _read(self, start, count):
+        numbers = np.fromfile(self.path, self.dtype, 100 * count, offset=self._offset + 400 * start)
+        if len(numbers) < 100 * count:
+            raise CorpusError(f"{self.path} was cut short: run the cmc corpus command again")
+        return numbers.reshape(count, 100)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype)
 
 
 def silent_frames(features, config):
@@ -216,76 +242,7 @@ def sample_path(name):
 
 def _split_one(name, features, hold_out):
     """A single sequence cannot be split by piece: its end is held out."""
-    _check_hold_out(hold_out)
+    check_hold_out(hold_out)
     cut = len(features) - int(len(features) * hold_out)
     pieces = (Piece(name, features[:cut], "train"), Piece(name, features[cut:], "validation"))
     return pieces if cut < len(features) else pieces[:1]
-
-
-def _choose_held_out(count, hold_out, seed):
-    """Indices of the held-out pieces: at least one where there are two and any are wanted."""
-    _check_hold_out(hold_out)
-    wanted = min(max(1, round(count * hold_out)), count - 1) if hold_out else 0
-    return set(np.random.default_rng(seed).permutation(count)[:wanted].tolist())
-
-
-def _check_hold_out(hold_out):
-    if not 0 <= hold_out < 1:
-        raise ValueError(f"the share to hold out is from 0 to below 1, not {hold_out}")
-
-
-def _make_folder(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise CorpusError(
-            f"{folder} cannot be made: choose another place ({problem.strerror})"
-        ) from problem
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_manifest(folder, config, entries, hold_out, complete):
-    manifest = {
-        "format": _FORMAT,
-        "complete": complete,
-        "features": config.to_dict(),
-        "hold_out": hold_out,
-        "pieces": entries,
-    }
-    with replacing(folder / _MANIFEST, CorpusError) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
-def _read_manifest(folder):
-    path = readable_file(folder / _MANIFEST, CorpusError)
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        current = manifest["format"] == _FORMAT and {"complete", "hold_out", "pieces"} <= set(
-            manifest
-        )
-        FeatureConfig.from_dict(manifest["features"])
-    except (ValueError, KeyError, TypeError):
-        current = False
-    if not current:
-        raise CorpusError(f"{path} is damaged or of another version: build the corpus again")
-    return manifest
-
-
-def _entries_of_an_earlier_build(folder, config):
-    """{(name, sha256): entry} of features in `folder` that can be kept."""
-    if not (folder / _MANIFEST).exists():
-        return {}
-    manifest = _read_manifest(folder)
-    if manifest["features"] != config.to_dict():
-        raise CorpusError(
-            f"{folder} holds a corpus made with other feature settings: choose another folder"
-        )
-    return {
-        (entry["name"], entry["sha256"]): {k: v for k, v in entry.items() if k != "split"}
-        for entry in manifest["pieces"]
-        if (folder / entry["file"]).exists()
-    }

@@ -59,7 +59,7 @@ def partial_frequencies(pitch, highest):
     return partials[partials < highest]
 
 
-def piano(notes: Sequence[Note], sample_rate=22050, seed=0, pedal=()):
+def piano(notes: Sequence[Note], sample_rate=22050, seed=0, pedal=(), gain=None):
     """Play notes on an additive piano.
 
     Arguments:
@@ -68,8 +68,10 @@ def piano(notes: Sequence[Note], sample_rate=22050, seed=0, pedal=()):
         seed: decides what differs between two pianos: the small unevenness of each key, the
             hammers' noise and the room.
         pedal: (down, up) times in seconds; a note that ends in between sounds on until `up`.
+        gain: None for a peak of -3 dBFS. Pieces that are to stay soft or loud beside each other
+            need the same number: of 1 a single middle C, struck with all force, peaks near 1.
 
-    Returns (samples,) float64 with a peak of -3 dBFS and a natural tail.
+    Returns (samples,) float64 with a natural tail.
     Raises ValueError for notes that cannot be played.
     """
     _check(notes, sample_rate, lowest=21, highest=108)
@@ -80,7 +82,7 @@ def piano(notes: Sequence[Note], sample_rate=22050, seed=0, pedal=()):
         tone = _struck_string(note, end - note.start, sample_rate, seed, index)
         first = round(note.start * sample_rate)
         sound[first : first + len(tone)] += tone[: len(sound) - first]
-    return _in_a_room(sound, sample_rate, seed)
+    return _in_a_room(sound, sample_rate, seed, gain)
 
 
 def singer(notes: Sequence[Note], vowels: Sequence[str], sample_rate=22050, seed=0):
@@ -273,7 +275,7 @@ def _resonances(source, formants, sample_rate):
 # ---------------------------------------------------------------------------------- what they share
 
 
-def _in_a_room(sound, sample_rate, seed):
+def _in_a_room(sound, sample_rate, seed, gain=None):
     """Add what soundboard and room give back, noise that dies away; then a peak of -3 dBFS."""
     from scipy.signal import oaconvolve
 
@@ -282,7 +284,7 @@ def _in_a_room(sound, sample_rate, seed):
     response *= 0.35 / np.linalg.norm(response)
     response[0] = 1
     sound = oaconvolve(sound, response)[: len(sound)]
-    return PEAK * sound / np.abs(sound).max()
+    return gain * sound if gain else PEAK * sound / np.abs(sound).max()
 
 
 def _noise(seed, seconds, order, band, decay, sample_rate):

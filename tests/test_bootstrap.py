@@ -295,7 +295,10 @@ def test_tensorflow_is_only_in_its_extra_so_that_colab_keeps_its_own():
     assert [line for line in requirements if not re.fullmatch(r"[\w-]+>=[\d.]+", line)] == []
 
 
-@pytest.mark.parametrize("module", ["audio", "features", "inversion", "mixtures", "sequences"])
+@pytest.mark.parametrize(
+    "module",
+    ["audio", "bach", "corpora", "features", "inversion", "mixtures", "sequences", "soundfonts"],
+)
 def test_signal_processing_does_not_wait_for_tensorflow(module):
     assert not {"tensorflow", "keras"} & imported_with(f"cmc_helpers.{module}")
 

@@ -15,7 +15,7 @@ import click
 import numpy as np
 import pytest
 
-from cmc_helpers import cli, corpora, runs, sequences, training
+from cmc_helpers import bach, cli, corpora, runs, sequences, soundfonts, training
 from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.inversion import invert_features
@@ -223,6 +223,67 @@ def test_a_terminal_sees_how_far_the_work_is(material, tmp_path, monkeypatch):
     assert one_line(shown.splitlines()[-1])  # and the warning stands on a line of its own
 
 
+@pytest.fixture
+def no_fluidsynth(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_bach_is_played_by_the_additive_piano_where_there_is_no_other(
+    done, refused, no_fluidsynth, tmp_path, monkeypatch
+):
+    folder = tmp_path / "bach"
+    said = done("corpus", "--bach", "--hours", 0.005, "-o", folder)
+    (piece,) = {piece.name for piece in corpora.load_corpus(folder).pieces}
+    assert said.startswith(f"{folder}: 1 pieces of Bach, ")
+    assert said.endswith(" s, played by the additive piano of cmc_helpers\n")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["origin"]["kind"] == "bach" and manifest["origin"]["music21"]
+    assert manifest["origin"]["instrument"]["name"] == "additive piano"
+    (entry,) = manifest["pieces"]
+    assert entry.keys() == {"name", "file", "frames", "seconds", "sha256", "split"}
+
+    class Flute(soundfonts.AdditivePiano):
+        def describe(self):
+            return {"name": "flute"}
+
+    monkeypatch.setattr(soundfonts, "grand_piano", lambda soundfont: Flute())
+    line = refused("corpus", "--bach", "--hours", 0.005, "-o", folder)
+    assert f"{folder} holds a corpus made with another instrument: choose another folder" in line
+
+
+@pytest.mark.skipif(
+    isinstance(soundfonts.grand_piano(), soundfonts.AdditivePiano),
+    reason="FluidSynth and a soundfont are not installed (apt install fluidsynth)",
+)
+def test_bach_is_played_by_fluidsynth_where_it_is_installed(done, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    said = done("corpus", "--bach", "--hours", 0.005, "-o", one)
+    assert ", played by FluidSynth " in said and said.endswith(".sf2\n")
+    own = soundfonts.grand_piano().soundfont
+    done("corpus", "--bach", "--hours", 0.005, "-o", two, "--soundfont", own, "--jobs", 1)
+    assert {path.name: path.read_bytes() for path in one.iterdir()} == {
+        path.name: path.read_bytes() for path in two.iterdir()
+    }
+
+
+def test_more_hours_than_there_are_is_a_warning(warned, no_fluidsynth, tmp_path, monkeypatch):
+    one = [source for source in bach.sources(soundfonts.AdditivePiano()) if source.name == "bwv286"]
+    monkeypatch.setattr(bach, "sources", lambda instrument, seed: one)
+    line = warned("corpus", "--bach", "--hours", 6, "-o", tmp_path / "bach")
+    assert "there is no more of Bach than these 0.0 hours" in line
+
+
+def test_bach_without_music21_is_a_sentence(refused, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "music21", None)
+    line = refused("corpus", "--bach", "-o", tmp_path / "bach")
+    assert line.endswith("pip install 'cmc-helpers[scores]'") and "music21 is needed" in line
+
+
+def test_the_help_of_corpus_says_how_much_bach_there_is(done):
+    pieces = len(bach.sources(soundfonts.AdditivePiano()))
+    assert f"Bach: {pieces} pieces" in done("corpus", "--help")
+
+
 # training
 
 
@@ -378,15 +439,25 @@ REFUSALS = {
     "corpus IN/no -o OUT/c": "no is not a folder of recordings",
     "corpus IN/glide.wav -o OUT/c": "glide.wav is not a folder of recordings",
     "corpus IN/nothing -o OUT/c": "nothing holds no recordings",
-    "corpus IN/broken -o OUT/c": "no file in IN/broken could be read",
+    "corpus IN/broken -o OUT/c": "nothing could be read; the first: IN/broken/cut.wav is cut",
     "corpus IN/recordings -o IN/empty.csv": "empty.csv cannot be made",
     "corpus IN/recordings -o IN/recordings": "choose another folder for the corpus",
     "corpus IN/recordings -o OUT/c --seed -1": "-1 is not in the range",
+    "corpus IN/recordings -o OUT/c --jobs 0": "0 is not in the range",
+    "corpus -o OUT/c": "give a folder of recordings or --bach, one of the two",
+    "corpus IN/recordings --bach -o OUT/c": "give a folder of recordings or --bach",
+    "corpus IN/recordings --hours 1 -o OUT/c": "--hours is for --bach",
+    "corpus IN/recordings --soundfont IN/text.wav -o OUT/c": "--soundfont is for --bach",
+    "corpus --bach --hours 0 -o OUT/c": "0.0 is not in the range",
+    "corpus --bach --hours nan -o OUT/c": "nan is not a number",
+    "corpus --bach --soundfont IN/no.sf2 -o OUT/c": "no.sf2 does not exist",
+    "corpus --bach --soundfont IN/text.wav -o OUT/c": "text.wav is not a soundfont",
+    "corpus --bach --hours 0.001 -o IN/empty.csv": "empty.csv cannot be made",
     "train IN/no.csv --run OUT/r": "no.csv does not exist",
     "train IN/text.wav --run OUT/r": "text.wav is not WAV",
     "train IN/ragged.csv --run OUT/r": "line 2, has 3 columns",
     "train IN/nothing --run OUT/r": "nothing holds no recordings",
-    "train IN/broken --run OUT/r": "no file in IN/broken could be read",
+    "train IN/broken --run OUT/r": "nothing could be read; the first: IN/broken/cut.wav is cut",
     "train IN/bounce.csv --run IN": "IN exists: add --resume",
     "train IN/recordings --run IN": "IN exists: add --resume",
     "train IN/bounce.csv --run IN/empty.csv": "empty.csv exists",
@@ -516,13 +587,15 @@ def test_too_little_memory_is_a_sentence_but_a_mistake_of_ours_is_a_traceback(
 
 
 def test_ctrl_c_ends_in_a_sentence_and_leaves_nothing(refused, material, tmp_path, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "extract_features", interrupt)
     line = refused("features", material / "glide.wav", "-o", tmp_path / "f.csv")
     assert line == "cmc: stopped: no file is left half-written"
-    monkeypatch.setattr(corpora, "extract_features", interrupt)
+    monkeypatch.setattr(corpora, "build_corpus", interrupt)
+    line = refused("corpus", material / "recordings", "-o", tmp_path / "c")
+    assert line == "cmc: stopped: the same command goes on from here"
     line = refused("train", material / "recordings", "--run", tmp_path / "r")
     assert line.startswith("cmc: stopped: the training had not begun")
     assert tree(tmp_path) == []

@@ -1,15 +1,27 @@
-"""Corpora: folders of recordings become memory-mapped features, split by piece."""
+"""Corpora: folders of recordings become features on disk, split by piece."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cmc_helpers import corpora, sequences
 from cmc_helpers.audio import read_audio, write_audio
-from cmc_helpers.corpora import CorpusError, build_corpus, load_corpus, open_corpus
+from cmc_helpers.corpora import (
+    CorpusError,
+    StoredFeatures,
+    build_corpus,
+    load_corpus,
+    open_corpus,
+)
 from cmc_helpers.features import FeatureConfig, extract_features
 
+ROOT = Path(__file__).parent.parent
 CONFIG = FeatureConfig.preset("default")
 
 
@@ -36,7 +48,7 @@ def test_a_folder_becomes_the_features_of_each_recording(recordings, tmp_path):
     assert [piece.name for piece in corpus.pieces][:2] == ["deeper/last.flac", "tone 0.wav"]
     assert len(corpus.pieces) == 12 and corpus.config == CONFIG
     for piece in corpus.pieces:
-        assert isinstance(piece.features, np.memmap)
+        assert isinstance(piece.features, StoredFeatures)
         expected = extract_features(read_audio(recordings / piece.name), CONFIG)
         np.testing.assert_array_equal(piece.features, expected)
 
@@ -154,8 +166,89 @@ def test_folders_without_anything_to_read_are_refused(tmp_path):
     with pytest.raises(CorpusError, match="holds no recordings"):
         build_corpus(tmp_path / "empty", tmp_path / "corpus", CONFIG)
     (tmp_path / "empty" / "bad.wav").write_text("no sound here")
-    with pytest.raises(CorpusError, match="no file in .* could be read"):
+    with pytest.raises(CorpusError, match="nothing could be read; the first: .*bad.wav"):
         build_corpus(tmp_path / "empty", tmp_path / "corpus", CONFIG)
+
+
+def test_several_processes_read_a_folder_as_one_does(recordings, tmp_path):
+    import soundfile
+
+    left = tone(500)
+    soundfile.write(recordings / "cancelled.wav", np.stack([left, -left], axis=1), 8000)
+    folders = []
+    for jobs in (1, 2):
+        with pytest.warns(UserWarning, match="cancelled.wav has channels that cancel") as caught:
+            unreadable = build_corpus(recordings, tmp_path / f"{jobs}", CONFIG, jobs=jobs)
+        assert len(caught) == 1
+        ((source, reason),) = unreadable
+        assert source.name == "broken.wav" and "broken.wav is not WAV" in reason
+        folders.append({p.name: p.read_bytes() for p in (tmp_path / f"{jobs}").iterdir()})
+    assert folders[0] == folders[1]
+
+
+# features on disk
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory):
+    """Features as an array, and the same on disk."""
+    path = tmp_path_factory.mktemp("stored") / "x.npy"
+    array = np.random.default_rng(0).random((50, 100), np.float32)
+    np.save(path, array)
+    return array, StoredFeatures.open(path, {"name": "x", "frames": 50})
+
+
+@settings(derandomize=True, deadline=None)
+@given(data=st.data())
+def test_stored_features_are_indexed_like_an_array(stored, data):
+    array, features = stored
+    rows = st.one_of(st.integers(-50, 49), st.slices(50), st.lists(st.integers(-50, 49)))
+    index = data.draw(st.one_of(rows, st.tuples(rows, st.slices(100))))
+    index = np.array(index, int) if isinstance(index, list) else index
+    np.testing.assert_array_equal(features[index], array[index])
+    assert features[index].dtype == np.float32
+
+
+def test_numpy_reads_all_of_stored_features(stored):
+    array, features = stored
+    assert features.shape == (50, 100) and len(features) == 50 and features.ndim == 2
+    np.testing.assert_array_equal(np.abs(features), array)
+    np.testing.assert_array_equal(np.diff(features, axis=0), np.diff(array, axis=0))
+    np.testing.assert_array_equal(np.concatenate(list(features)), array.ravel())
+    assert np.asarray(features, np.float64).dtype == np.float64
+    with pytest.raises(IndexError):
+        features[50]
+
+
+def test_features_that_were_cut_short_after_opening_are_a_sentence(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((50, 100), np.float32))
+    features = StoredFeatures.open(tmp_path / "x.npy", {"name": "x", "frames": 50})
+    (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:9000])
+    assert len(features[:10]) == 10
+    with pytest.raises(CorpusError, match="x.npy was cut short"):
+        features[40:]
+
+
+def test_a_corpus_may_have_more_pieces_than_a_process_may_open_files(tmp_path):
+    features = np.ones((3, 100), np.float32)
+    entries = []
+    for number in range(300):
+        np.save(tmp_path / f"{number}.npy", features)
+        entry = {"name": str(number), "file": f"{number}.npy", "frames": 3, "split": "train"}
+        entries.append(entry)
+    manifest = {"format": 1, "complete": True, "features": CONFIG.to_dict(), "hold_out": 0.1}
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "pieces": entries}))
+    script = (
+        "import resource, sys; from cmc_helpers.corpora import load_corpus;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40));"
+        "print(sum(features[:2].sum() for features in load_corpus(sys.argv[1]).split('train')))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout == "60000.0\n", result.stderr
+
+
+# samples
 
 
 def test_a_sample_is_found_by_name_and_another_name_lists_them():

@@ -1,0 +1,283 @@
+"""Sources of sound → a corpus folder: a `.npy` file of features a source, and a `manifest.json`.
+
+A source is a recording, or a score with an instrument; here it is only something with a name that
+gives a waveform. Building is spread over processes, and may be stopped and taken up at any moment.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import multiprocessing.connection
+import os
+import re
+import signal
+import tempfile
+import threading
+import time
+import warnings
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from cmc_helpers.features import FeatureConfig, extract_features
+from cmc_helpers.files import FileError, readable_file, replacing
+
+MANIFEST = "manifest.json"
+RECORDINGS = {"kind": "recordings"}
+_FORMAT = 1
+_EVERY = 5.0  # seconds between two states of the manifest on disk during a build
+# What a build leaves behind when it is killed, or when less is wanted than before.
+_OURS = re.compile(r"\.?[0-9a-f]{16}\.npy|\.[0-9a-f]{16}\.json")
+
+
+class CorpusError(FileError):
+    """Training data that cannot be used, in one sentence."""
+
+
+def build_from_sources(
+    sources,
+    output,
+    config,
+    origin=RECORDINGS,
+    seconds=math.inf,
+    hold_out=0.1,
+    seed=None,
+    jobs=1,
+    progress=None,
+):
+    """Turn sources of sound into features in the corpus folder `output`, in their order.
+
+    sources: a list of objects with a `name`; `checksum()`, which changes when the sound may have;
+    `waveform(sample_rate)`; and `unreadable`, the exception of these that leaves out this source
+    alone. origin: how they are made, ready for JSON; a corpus begun with another origin is refused.
+    seconds: as many sources are taken as last that long. seed: decides which pieces are held out;
+    None holds out every tenth in their order, or whatever the share is, so that a longer corpus
+    holds out what a shorter one does, and more. jobs: processes; the result does not depend on it.
+    progress(done, total, name) is called before each source, with a limit in seconds, else pieces.
+
+    Memory is bounded by the longest source, once for each job. Every file is written whole. A build
+    that was stopped goes on where it stopped and ends as if it had not been; features of what has
+    not changed are kept, those of what is no longer wanted are deleted. Returns the list of
+    (source, reason) of those that could not be read; raises CorpusError if none could.
+    """
+    check_hold_out(hold_out)
+    output, limited = Path(output), seconds < math.inf
+    settings = {"features": config.to_dict(), "hold_out": hold_out, "origin": origin}
+    journal = _Journal(output, settings)
+    tasks = [(source, journal.entries.get(source.name), config, output) for source in sources]
+    entries, unreadable, done = [], [], 0.0
+    with journal, _in_order(_build_one, tasks, jobs) as results:
+        for number, source in enumerate(sources):
+            if progress and limited:
+                progress(int(done), math.ceil(seconds), source.name)
+            elif progress:
+                progress(number, len(sources), source.name)
+            entry, reason, warned = next(results)
+            for message in warned:
+                warnings.warn(message, stacklevel=2)
+            if entry is None:
+                unreadable.append((source, reason))
+                continue
+            entries.append(entry)
+            journal.add(entry)
+            done += entry["seconds"]
+            if done >= seconds:
+                break
+    if progress:
+        progress(*(2 * [math.ceil(seconds) if limited else len(sources)]), "done")
+    if not entries:
+        raise CorpusError(f"nothing could be read; the first: {unreadable[0][1]}")
+    held_out = _choose_held_out(len(entries), hold_out, seed)
+    entries = [
+        {**entry, "split": "validation" if number in held_out else "train"}
+        for number, entry in enumerate(entries)
+    ]
+    journal.finish(entries)
+    return unreadable
+
+
+def read_manifest(folder):
+    """The manifest of a corpus folder; raises CorpusError if it is missing or damaged."""
+    path = readable_file(folder / MANIFEST, CorpusError)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        current = manifest["format"] == _FORMAT and {"complete", "hold_out", "pieces"} <= set(
+            manifest
+        )
+        FeatureConfig.from_dict(manifest["features"])
+    except (ValueError, KeyError, TypeError):
+        current = False
+    if not current:
+        raise CorpusError(f"{path} is damaged or of another version: build the corpus again")
+    return manifest
+
+
+def check_hold_out(hold_out):
+    """Raise ValueError unless it is a share in [0, 1)."""
+    if not 0 <= hold_out < 1:
+        raise ValueError(f"the share to hold out is from 0 to below 1, not {hold_out}")
+
+
+def _choose_held_out(count, hold_out, seed):
+    """Indices of the held-out pieces, spread evenly over a shuffled order, or over their own."""
+    order = range(count) if seed is None else np.random.default_rng(seed).permutation(count)
+    # How many of the first n: rounded, because 0.1 · 10 n may lie just below n; never all.
+    passed = [min(math.floor(round(n * hold_out, 9)), count - 1) for n in range(count + 1)]
+    held_out = {int(order[i]) for i in range(count) if passed[i + 1] > passed[i]}
+    if not held_out and hold_out and count > 1:
+        held_out = {int(order[-1])}
+    return held_out
+
+
+class _Journal:
+    """The manifest while a build goes on: what is done is on disk within seconds, and at the end.
+
+    entries: {name: entry} of the features in the folder that can be kept, an earlier build's too.
+    """
+
+    def __init__(self, folder, settings):
+        self.folder, self.settings = folder, settings
+        self.entries, self.written = {}, -math.inf
+        if (folder / MANIFEST).exists():
+            self._take_over(read_manifest(folder))
+
+    def _take_over(self, manifest):
+        if manifest["features"] != self.settings["features"]:
+            raise CorpusError(
+                f"{self.folder} holds a corpus made with other feature settings: choose another "
+                "folder"
+            )
+        if difference := _difference(manifest.get("origin"), self.settings["origin"]):
+            raise CorpusError(
+                f"{self.folder} holds a corpus made with another {difference}: choose another "
+                "folder, or delete it"
+            )
+        for entry in manifest["pieces"]:
+            if (self.folder / entry["file"]).exists():
+                entry.pop("split", None)
+                self.entries[entry["name"]] = entry
+
+    def add(self, entry):
+        self.entries[entry["name"]] = entry
+        if time.monotonic() >= self.written + _EVERY:
+            self._write(list(self.entries.values()), complete=False)
+            self.written = time.monotonic()
+
+    def __enter__(self):
+        if self.entries:  # from here on the features may be others than an earlier manifest says
+            self._write(list(self.entries.values()), complete=False)
+        return self
+
+    def __exit__(self, kind, problem, traceback):
+        if problem and self.entries:
+            with suppress(CorpusError):  # a full disk is `problem` itself
+                self._write(list(self.entries.values()), complete=False)
+
+    def finish(self, entries):
+        """Write the whole manifest, then delete what does not belong to it."""
+        self._write(entries, complete=True)
+        wanted = {entry["file"] for entry in entries}
+        for path in self.folder.iterdir():
+            if _OURS.fullmatch(path.name) and path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+    def _write(self, entries, complete):
+        manifest = {"format": _FORMAT, "complete": complete, **self.settings, "pieces": entries}
+        with replacing(self.folder / MANIFEST, CorpusError) as temporary:
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _difference(old, new):
+    """In words, what differs between two origins; "" if nothing does."""
+    old = old or RECORDINGS
+    if old == new:
+        return ""
+    if old.get("kind") != new.get("kind"):
+        return "kind of sources"
+    return next(key for key in [*new, *old] if old.get(key) != new.get(key))
+
+
+def _build_one(source, known, config, output):
+    """Features of one source → (entry, "", warnings), or (None, why it cannot be read, …)."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning, module="cmc_helpers")
+        try:
+            checksum = source.checksum()
+            if known and known["sha256"] == checksum:
+                return known, "", []
+            features = extract_features(source.waveform(config.sample_rate), config)
+        except source.unreadable as problem:
+            return None, str(problem), [str(warning.message) for warning in caught]
+    entry = {
+        "name": source.name,
+        "file": f"{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:16]}.npy",
+        "frames": len(features),
+        "seconds": round(len(features) / config.frames_per_second, 3),
+        "sha256": checksum,
+    }
+    _make_folder(output)  # only now, so that nothing is left when no source can be read
+    with replacing(output / entry["file"], CorpusError) as temporary:
+        np.save(temporary, features, allow_pickle=False)
+    return entry, "", [str(warning.message) for warning in caught]
+
+
+def _make_folder(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise CorpusError(
+            f"{folder} cannot be made: choose another place ({problem.strerror})"
+        ) from problem
+
+
+@contextmanager
+def _in_order(function, tasks, jobs):
+    """An iterator of function(*task) in the order of the tasks, computed by `jobs` processes."""
+    jobs = min(jobs, len(tasks))
+    if jobs == 1:
+        yield itertools.starmap(function, tasks)
+        return
+    # A fresh process, for a copy of this one could not be trusted once TensorFlow has threads.
+    context = multiprocessing.get_context("spawn")
+    listens, speaks = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        pool = ProcessPoolExecutor(jobs, context, _become_a_worker, (listens, folder))
+        try:
+            yield _ahead(pool, function, tasks, 8 * jobs)
+        except BrokenProcessPool as problem:
+            raise CorpusError(
+                "a process that made features was killed, perhaps for lack of memory: run the same "
+                "command again with fewer --jobs"
+            ) from problem
+        finally:
+            speaks.close()  # whatever is still to be done is not wanted any more
+            pool.shutdown()
+
+
+def _ahead(pool, function, tasks, count):
+    """Yield results in order, with up to `count` tasks begun or waiting beyond the one yielded."""
+    futures = deque()
+    for task in tasks:
+        futures.append(pool.submit(function, *task))
+        if len(futures) > count:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
+
+
+def _become_a_worker(listens, folder):
+    tempfile.tempdir = folder  # which the parent will delete
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=_end_with_the_parent, args=[listens], daemon=True).start()
+
+
+def _end_with_the_parent(listens):
+    """Stop at once when the parent wants no more, or was killed: files are whole or not there."""
+    multiprocessing.connection.wait([listens])
+    os._exit(1)

@@ -1,0 +1,254 @@
+"""Building a corpus folder: the same bytes however often it is stopped and by however many jobs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmc_helpers import building
+from cmc_helpers.building import CorpusError, build_from_sources
+from cmc_helpers.corpora import load_corpus
+from cmc_helpers.features import FeatureConfig
+from cmc_helpers.files import FileError
+
+CONFIG = FeatureConfig.preset("default")
+
+
+class NoiseError(FileError):
+    """A source that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One second of noise that only its name decides, or something that goes wrong."""
+
+    name: str
+    does: str = ""
+    unreadable = NoiseError
+
+    def checksum(self):
+        return f"{self.name} {self.does}"
+
+    def waveform(self, sample_rate):
+        if self.does == "refuses":
+            raise NoiseError(f"{self.name} is not for listening: listen to another")
+        if self.does == "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.does == "fails":
+            raise CorpusError("the disk is full: make room")
+        rng = np.random.default_rng(list(self.checksum().encode()))
+        return rng.standard_normal(sample_rate + 192)  # 125 frames and a window
+
+
+def noises(count, **doing):
+    return [Noise(f"n{i}", doing.get(f"n{i}", "")) for i in range(count)]
+
+
+def build(folder, sources, **options):
+    options = {"origin": {"kind": "noise", "colour": "white"}, **options}
+    return [source.name for source, _ in build_from_sources(sources, folder, CONFIG, **options)]
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def names(folder):
+    return [piece.name for piece in load_corpus(folder).pieces]
+
+
+def held_out(folder):
+    return [piece.name for piece in load_corpus(folder).pieces if piece.split == "validation"]
+
+
+# what is built
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_same_sources_give_the_same_bytes(tmp_path, jobs):
+    sources = noises(12, n3="refuses")
+    assert build(tmp_path / "a", sources) == build(tmp_path / "b", sources, jobs=jobs) == ["n3"]
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert names(tmp_path / "a") == [f"n{i}" for i in range(12) if i != 3]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_as_many_sources_are_taken_as_last_long_enough(tmp_path, jobs):
+    build(tmp_path / "some", noises(30), seconds=4.5, jobs=jobs)
+    assert names(tmp_path / "some") == [f"n{i}" for i in range(5)]
+    assert len(list((tmp_path / "some").iterdir())) == 6
+    build(tmp_path / "all", noises(7), seconds=100, jobs=jobs)
+    assert len(names(tmp_path / "all")) == 7
+
+
+def test_a_longer_corpus_holds_out_what_a_shorter_one_does_and_more(tmp_path):
+    for count in (2, 10, 19, 20, 35):
+        build(tmp_path / f"{count}", noises(count))
+    assert held_out(tmp_path / "2") == ["n1"]
+    assert held_out(tmp_path / "10") == held_out(tmp_path / "19") == ["n9"]
+    assert held_out(tmp_path / "20") == ["n9", "n19"]
+    assert held_out(tmp_path / "35") == ["n9", "n19", "n29"]
+
+
+@pytest.mark.parametrize("count", [2, 3, 11, 40])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95, 1 - 1e-12])
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_the_share_is_held_out_and_something_is_left_to_train_on(count, share, seed):
+    chosen = building._choose_held_out(count, share, seed)
+    assert chosen <= set(range(count)) and len(chosen) < count
+    assert bool(chosen) == bool(share)
+    assert abs(len(chosen) - share * count) <= 1
+
+
+def test_progress_counts_sources_or_seconds(tmp_path):
+    steps = []
+    build(tmp_path / "a", noises(3), progress=lambda *step: steps.append(step))
+    assert steps == [(0, 3, "n0"), (1, 3, "n1"), (2, 3, "n2"), (3, 3, "done")]
+    steps.clear()
+    build(tmp_path / "b", noises(9), seconds=1.5, progress=lambda *step: steps.append(step))
+    assert steps == [(0, 2, "n0"), (1, 2, "n1"), (2, 2, "done")]
+
+
+# stopped and taken up again
+
+KILLED = """
+import os, signal, sys
+import test_building as t
+
+def kill(done, total, name):
+    if done == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    t.building._EVERY = {every}
+    t.build(t.Path(sys.argv[1]), t.noises(12, n2="refuses"), jobs={jobs}, progress=kill)
+"""
+
+
+@pytest.mark.parametrize(("jobs", "every"), [(1, 0), (2, 0), (2, 1e9)])
+def test_a_build_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path, jobs, every):
+    (tmp_path / "kill.py").write_text(KILLED.format(jobs=jobs, every=every))
+    tests = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
+    command = [sys.executable, tmp_path / "kill.py", tmp_path / "corpus"]
+    # This waits for all who hold the pipe: workers that outlive the build would be noticed.
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    (tmp_path / "corpus" / ".0123456789abcdef.npy").write_bytes(b"half of a fi")
+    done = [path for path in (tmp_path / "corpus").glob("[!.]*.npy")]
+    written = {path: path.stat().st_mtime_ns for path in done}
+    assert len(done) >= 4
+    with pytest.raises(CorpusError, match="unfinished"):
+        load_corpus(tmp_path / "corpus")
+
+    sources = noises(12, n2="refuses")
+    for folder in ("corpus", "fresh"):
+        assert build(tmp_path / folder, sources, jobs=jobs) == ["n2"]
+    assert files(tmp_path / "corpus") == files(tmp_path / "fresh")
+    if every == 0:
+        kept = [path for path in done if path.stat().st_mtime_ns == written[path]]
+        assert len(kept) >= 4
+
+
+def test_what_an_earlier_build_knew_is_not_forgotten_when_the_next_is_stopped(tmp_path):
+    build(tmp_path / "corpus", noises(6))
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "corpus").glob("*.npy")}
+
+    def stop(done, total, name):
+        with pytest.raises(CorpusError, match="unfinished"):
+            load_corpus(tmp_path / "corpus")  # even before the first file is another
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "corpus", noises(6, n0="changed"), progress=stop)
+    with pytest.raises(CorpusError, match="unfinished"):
+        load_corpus(tmp_path / "corpus")
+    build(tmp_path / "corpus", noises(6, n0="changed"))
+    assert sum(path.stat().st_mtime_ns == time for path, time in written.items()) == 5
+    build(tmp_path / "fresh", noises(6, n0="changed"))
+    assert files(tmp_path / "corpus") == files(tmp_path / "fresh")
+
+
+def test_a_corpus_can_grow_and_shrink_and_only_its_own_files_are_deleted(tmp_path):
+    build(tmp_path / "corpus", noises(12))
+    (tmp_path / "corpus" / "notes.npy").write_bytes(b"somebody's own")
+    for seconds in (3, 8):
+        build(tmp_path / "corpus", noises(12), seconds=seconds)
+    build(tmp_path / "fresh", noises(12), seconds=8)
+    left = files(tmp_path / "corpus")
+    assert left.pop("notes.npy") == b"somebody's own"
+    assert left == files(tmp_path / "fresh")
+
+
+def test_the_manifest_is_not_written_again_for_every_piece(tmp_path, monkeypatch):
+    writes = []
+    write = building._Journal._write
+    monkeypatch.setattr(
+        building._Journal, "_write", lambda *a, **k: (writes.append(k), write(*a, **k))
+    )
+    monkeypatch.setattr(building, "_EVERY", 1e9)
+    build(tmp_path / "corpus", noises(30))
+    assert [write["complete"] for write in writes] == [False, True]
+
+
+# what is refused
+
+
+def test_a_corpus_of_another_origin_is_not_gone_on_with(tmp_path):
+    def stop(done, total, name):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "corpus", noises(4), progress=stop)
+    before = files(tmp_path / "corpus")
+    for origin, word in (
+        ({"kind": "noise", "colour": "pink"}, "colour"),
+        ({"kind": "noise"}, "colour"),
+        ({"kind": "noise", "colour": "white", "level": 1}, "level"),
+        ({"kind": "recordings"}, "kind of sources"),
+    ):
+        with pytest.raises(CorpusError, match=f"made with another {word}: choose another folder"):
+            build(tmp_path / "corpus", noises(4), origin=origin)
+    assert files(tmp_path / "corpus") == before
+
+
+def test_a_manifest_from_before_there_were_origins_is_of_recordings(tmp_path):
+    build(tmp_path / "corpus", noises(3), origin=building.RECORDINGS)
+    path = tmp_path / "corpus" / "manifest.json"
+    whole = path.read_text()
+    manifest = json.loads(whole)
+    del manifest["origin"]
+    path.write_text(json.dumps(manifest))
+    assert len(names(tmp_path / "corpus")) == 3
+    with pytest.raises(CorpusError, match="another kind of sources"):
+        build(tmp_path / "corpus", noises(3))
+    build(tmp_path / "corpus", noises(3), origin=building.RECORDINGS)
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_nothing_is_left_when_nothing_can_be_read(tmp_path, jobs):
+    with pytest.raises(CorpusError, match="nothing could be read; the first: n0 is not for"):
+        build(tmp_path / "corpus", noises(2, n0="refuses", n1="refuses"), jobs=jobs)
+    assert not (tmp_path / "corpus").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_no_fault_of_the_source_stops_the_build(tmp_path, jobs):
+    with pytest.raises(CorpusError, match="the disk is full"):
+        build(tmp_path / "corpus", noises(4, n2="fails"), jobs=jobs)
+    with pytest.raises(CorpusError, match="unfinished"):
+        load_corpus(tmp_path / "corpus")
+
+
+def test_a_process_that_was_killed_is_a_sentence(tmp_path):
+    with pytest.raises(CorpusError, match="was killed, .* with fewer --jobs"):
+        build(tmp_path / "corpus", noises(4, n2="is killed"), jobs=2)
