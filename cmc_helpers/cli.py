@@ -191,12 +191,15 @@ def _usual_settings(config):
 _FOR_VECTORS, _FOR_SOUND = _usual_settings(None), _usual_settings(FeatureConfig())
 
 
-def _setting(flag, kind, text, name=None):
-    """An option that stays None unless it is given: its default depends on the data."""
+def _setting(flag, kind, text, name=None, none="never"):
+    """An option that stays None unless it is given: its default depends on the data.
+
+    none: what a default of None means, in words.
+    """
     name = name or flag.replace("-", "_")
     vectors, sound = _FOR_VECTORS[name], _FOR_SOUND[name]
     usual = vectors if vectors == sound else f"{vectors} for vectors, {sound} for recordings"
-    usual = "never" if usual is None else str(usual)
+    usual = none if usual is None else str(usual)
     return click.option(f"--{flag}", name, type=kind, help=text, show_default=usual)
 
 
@@ -219,18 +222,31 @@ def _setting(flag, kind, text, name=None):
 @_setting("input-noise", _Number(0, 100), "Standard deviation of the noise on the inputs.")
 @_setting("weight-penalty", _Number(0, 100), "Lambda of lambda/2 |weights|^2, added to the loss.")
 @_setting("patience", click.IntRange(1, 100_000), "Epochs without gain after which to stop.")
+@_setting(
+    "batches-per-epoch",
+    click.IntRange(1, 10_000_000),
+    "Training steps in an epoch, after which it is validated.",
+    none="every frame once",
+)
 @_setting("keep", click.Choice(("best", "last")), "Of which epoch: lowest held-out loss, or last.")
 @_seed("Of the first weights, windows and noise.", show_default="0")
+@click.option(
+    "--checkpoint-minutes",
+    type=_Number(0),
+    default=5,
+    show_default=True,
+    help="How much work a power cut may cost.",
+)
 @click.option(
     "--resume", is_flag=True, help="Go on with the run, as it began; only --epochs may be changed."
 )
 @click.pass_context
-def train_command(context, data, run, preset, resume, **settings):
+def train_command(context, data, run, preset, checkpoint_minutes, resume, **settings):
     """Train a network on DATA and keep it as a run.
 
     A run is a folder with all that is needed to generate. DATA is a CSV file (a line is the vector
     at one time step), a recording, a folder of recordings, or a corpus made by cmc corpus. After
-    Ctrl-C, or a power cut, --resume goes on from the last finished epoch.
+    Ctrl-C, or a power cut, --resume goes on from the last checkpoint.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if resume:
@@ -243,11 +259,11 @@ def train_command(context, data, run, preset, resume, **settings):
         training.check_new(run)
         features = FeatureConfig.preset(preset or "default")
     try:
-        trained = _train(data, Path(run), preset, features, given, resume)
+        trained = _train(data, Path(run), preset, features, given, resume, checkpoint_minutes)
     except KeyboardInterrupt:
         if (Path(run) / runs.CONFIG).exists():
             again = shlex.join(["cmc", "train", data, "--run", run, "--resume"])
-            kept = f"{run} keeps the finished epochs; go on with {again}"
+            kept = f"{run} keeps its last checkpoint; go on with {again}"
         else:
             kept = "the training had not begun; the same command begins again"
         raise click.ClickException(f"stopped: {kept}") from None
@@ -260,7 +276,7 @@ def train_command(context, data, run, preset, resume, **settings):
     )
 
 
-def _train(data, run, preset, features, given, resume):
+def _train(data, run, preset, features, given, resume, checkpoint_minutes):
     """Open `data`, start TensorFlow, train; return the run."""
     with terminal_progress("Reading") as progress:
         corpus = corpora.open_corpus(data, features, workspace=run / "corpus", progress=progress)
@@ -274,7 +290,15 @@ def _train(data, run, preset, features, given, resume):
     else:
         network, config = _changed(network, given), _changed(config, given)
     with terminal_progress("Training") as progress:
-        return training.train(corpus, run, network, config, resume=resume, progress=progress)
+        return training.train(
+            corpus,
+            run,
+            network,
+            config,
+            resume=resume,
+            progress=progress,
+            checkpoint_minutes=checkpoint_minutes,
+        )
 
 
 def _changed(usual, given):
