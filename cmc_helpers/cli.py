@@ -5,6 +5,7 @@ and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for `train` a
 """
 
 import math
+import os
 import shlex
 import sys
 import warnings
@@ -15,7 +16,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cmc_helpers import corpora, generation, inversion, mixtures, networks, runs, training
+from cmc_helpers import (
+    corpora,
+    distribution,
+    generation,
+    inversion,
+    mixtures,
+    networks,
+    runs,
+    training,
+)
 from cmc_helpers.audio import read_audio, set_level, write_audio
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
@@ -238,10 +248,15 @@ def _setting(flag, kind, text, name=None, none="never"):
     help="How much work a power cut may cost.",
 )
 @click.option(
+    "--workers",
+    is_flag=True,
+    help="Train together with the processes that TF_CONFIG names; started alike, on the same data.",
+)
+@click.option(
     "--resume", is_flag=True, help="Go on with the run, as it began; only --epochs may be changed."
 )
 @click.pass_context
-def train_command(context, data, run, preset, checkpoint_minutes, resume, **settings):
+def train_command(context, data, run, preset, checkpoint_minutes, workers, resume, **settings):
     """Train a network on DATA and keep it as a run.
 
     A run is a folder with all that is needed to generate. DATA is a CSV file (a line is the vector
@@ -256,17 +271,23 @@ def train_command(context, data, run, preset, checkpoint_minutes, resume, **sett
             raise click.UsageError(f"--resume goes on as {run} began: leave out {', '.join(flags)}")
         features = runs.read_feature_config(run)
     else:
-        training.check_new(run)
+        if not workers:  # of several, another one may have made it by now
+            training.check_new(run)
         features = FeatureConfig.preset(preset or "default")
     try:
-        trained = _train(data, Path(run), preset, features, given, resume, checkpoint_minutes)
+        trained = _train(
+            data, Path(run), preset, features, given, resume, checkpoint_minutes, workers
+        )
     except KeyboardInterrupt:
         if (Path(run) / runs.CONFIG).exists():
-            again = shlex.join(["cmc", "train", data, "--run", run, "--resume"])
+            together = ["--workers"] if workers else []
+            again = shlex.join(["cmc", "train", data, "--run", run, *together, "--resume"])
             kept = f"{run} keeps its last checkpoint; go on with {again}"
         else:
             kept = "the training had not begun; the same command begins again"
         raise click.ClickException(f"stopped: {kept}") from None
+    if trained is None:  # of several workers, the chief speaks
+        return
     losses = trained.history["validation_loss"]
     length = _length(trained.settings["data"]["train_frames"], trained.features)
     _say(
@@ -276,14 +297,17 @@ def train_command(context, data, run, preset, checkpoint_minutes, resume, **sett
     )
 
 
-def _train(data, run, preset, features, given, resume, checkpoint_minutes):
+def _train(data, run, preset, features, given, resume, checkpoint_minutes, workers):
     """Open `data`, start TensorFlow, train; return the run."""
+    workspace = None if workers else run / "corpus"
     with terminal_progress("Reading") as progress:
-        corpus = corpora.open_corpus(data, features, workspace=run / "corpus", progress=progress)
+        corpus = corpora.open_corpus(data, features, workspace=workspace, progress=progress)
     if preset and corpus.config != features:
         made = f"was made with --preset {corpus.config.name}" if corpus.config else "holds vectors"
         raise FileError(f"{data} {made}: leave out --preset {preset}")
-    _start_tensorflow()
+    if workers:  # what TensorFlow has to say of a lost one, we say in a sentence
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    strategy = _start_tensorflow(distribution.join_workers if workers else None)
     network, config, _ = training.defaults(corpus)
     if resume:
         config = training.TrainingConfig(**given) if given else None
@@ -298,6 +322,7 @@ def _train(data, run, preset, features, given, resume, checkpoint_minutes):
             resume=resume,
             progress=progress,
             checkpoint_minutes=checkpoint_minutes,
+            strategy=strategy,
         )
 
 
@@ -425,9 +450,12 @@ def _check_output(path, *suffixes):
         raise click.Abort  # `replacing` has found out, and leaves everything as it was
 
 
-def _start_tensorflow():
+def _start_tensorflow(first=None):
+    """Start it, and return what `first` does before its first operation."""
+    made = []
     try:
-        quiet_tensorflow()
+        quiet_tensorflow(first and (lambda: made.append(first())))
+        return made[0] if made else None
     except ModuleNotFoundError as problem:
         raise click.ClickException(
             f"TensorFlow is needed for this ({problem}): pip install 'cmc-helpers[tensorflow]'"

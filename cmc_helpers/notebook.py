@@ -17,8 +17,10 @@ from contextlib import contextmanager
 import numpy as np
 
 
-def quiet_tensorflow():
+def quiet_tensorflow(first=None):
     """Import TensorFlow without the lines it writes while it starts; returns the module.
+
+    first: called before TensorFlow's first operation, for what cannot be done later.
 
     TF_CPP_MIN_LOG_LEVEL alone does not silence TensorFlow 2.21, which writes to file descriptor 2
     before it reads the variable, at the first operation, and at the first compilation by XLA. All
@@ -30,6 +32,8 @@ def quiet_tensorflow():
         import keras  # noqa: F401
         import tensorflow
 
+        if first:
+            first()
         tensorflow.function(tensorflow.abs, jit_compile=True, autograph=False)(-1.0)
     tensorflow.get_logger().setLevel("ERROR")
     return tensorflow

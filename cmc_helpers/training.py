@@ -13,6 +13,7 @@ Notebook: 09.
 
 import platform
 import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 
 from cmc_helpers import checkpoints, networks, runs
 from cmc_helpers.corpora import CorpusError, silent_frames
-from cmc_helpers.distribution import Trainer
+from cmc_helpers.distribution import Trainer, is_chief
 from cmc_helpers.features import Normaliser
 from cmc_helpers.files import locked
 from cmc_helpers.networks import NetworkConfig
@@ -99,6 +100,7 @@ def train(
     resume=False,
     progress=None,
     checkpoint_minutes=5,
+    strategy=None,
 ):
     """Train on `corpus` and return the `runs.Run` kept in `folder`.
 
@@ -109,11 +111,15 @@ def train(
     and after every epoch. The run holds the best network by held-out loss (by training loss where
     nothing is held out), or the last if `config.keep` says so. Raises TrainingError (settings that
     do not fit the data, a loss that is not finite) and RunError (the folder).
+
+    strategy: of `distribution.join_workers`, to train together with other processes. All of them
+    are called alike and see the same `folder`, but only the chief writes it and calls `progress`;
+    for the others None is returned.
     """
-    folder = Path(folder)
+    folder, chief = Path(folder), is_chief(strategy)
     if resume:
         network, config, sampling = _stored_settings(folder, config, corpus)
-    else:
+    elif chief:
         check_new(folder)
     usual = defaults(corpus)
     network = network or usual[0]
@@ -121,15 +127,8 @@ def train(
     config = _fit_steps(config or usual[1], corpus)
     normaliser = fit_normaliser(corpus)
     windows = Windows(corpus, normaliser, config)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise runs.RunError(
-            f"{folder} cannot be made: choose another place ({problem.strerror})"
-        ) from problem
-
-    with locked(folder, runs.RunError):
-        trainer = Trainer(network, config, config.epochs * windows.batches)
+    with _held(folder) if chief else nullcontext():
+        trainer = Trainer(network, config, config.epochs * windows.batches, strategy)
         state = checkpoints.State(trainer.model.get_weights())
         if resume:
             state = checkpoints.read(folder, trainer.model, trainer.optimizer)
@@ -137,12 +136,17 @@ def train(
             raise TrainingError(
                 f"{folder} has {state.epoch} epochs already: give --epochs above that"
             )
-        # The settings come first: from then on, whatever stops the training, it can be resumed.
-        runs.write_settings(folder, _describe(corpus, network, config, sampling, windows))
-        runs.write_normaliser(folder, normaliser)
-        runs.write_primer(folder, _primer(corpus))
+        trainer.agree(state.epoch * windows.batches + state.number)
+        if chief:
+            # The settings come first: whatever stops the training then, it can be resumed.
+            runs.write_settings(folder, _describe(corpus, network, config, sampling, windows))
+            runs.write_normaliser(folder, normaliser)
+            runs.write_primer(folder, _primer(corpus))
+        keeper = _Keeper(folder, trainer, state, 60 * checkpoint_minutes) if chief else None
         while state.epoch < config.epochs and not _patience_is_over(state.history, config.patience):
-            _run_epoch(trainer, windows, state, folder, progress, 60 * checkpoint_minutes)
+            _run_epoch(trainer, windows, state, keeper, progress if chief else None)
+        if not chief:
+            return None
         if config.keep == "best":
             trainer.model.set_weights(state.best_weights)
         runs.write_model(folder, trainer.model)
@@ -180,15 +184,46 @@ def fit_normaliser(corpus):
     return Normaliser.whitened_innovations(pieces())
 
 
-def _run_epoch(trainer, windows, state, folder, progress, seconds):
-    """Train the rest of an epoch; `state` is brought forward and kept on disk every `seconds`."""
+@contextmanager
+def _held(folder):
+    """Make `folder` if need be, and keep other trainings out of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise runs.RunError(
+            f"{folder} cannot be made: choose another place ({problem.strerror})"
+        ) from problem
+    with locked(folder, runs.RunError):
+        yield
+
+
+class _Keeper:
+    """Writes what a training has come to into its folder: every so many seconds, and after every
+    epoch."""
+
+    def __init__(self, folder, trainer, state, seconds):
+        self.folder, self.trainer, self.state, self.seconds = folder, trainer, state, seconds
+        self.kept = time.monotonic()
+
+    def batch_ended(self):
+        if time.monotonic() - self.kept >= self.seconds:
+            self._keep()
+
+    def epoch_ended(self, better):
+        if better or self.trainer.config.keep == "last":
+            runs.write_model(self.folder, self.trainer.model)
+        runs.write_history(self.folder, self.state.history)
+        self._keep()
+
+    def _keep(self):
+        checkpoints.write(self.folder, self.state, self.trainer.model, self.trainer.optimizer)
+        self.kept = time.monotonic()
+
+
+def _run_epoch(trainer, windows, state, keeper, progress):
+    """Train the rest of an epoch and validate; `state` is brought forward."""
     config, epoch = trainer.config, state.epoch
     speed = _Speed(config.batch * config.steps)
-    kept = time.monotonic()
-
-    def keep():
-        checkpoints.write(folder, state, trainer.model, trainer.optimizer)
-
     numbers = range(state.number, windows.batches)
     for inputs, targets in ahead(lambda number: windows.batch(epoch, number), numbers):
         loss = trainer.train(inputs, targets)
@@ -202,9 +237,8 @@ def _run_epoch(trainer, windows, state, folder, progress, seconds):
         if progress:
             done = epoch * windows.batches + state.number
             progress(done, config.epochs * windows.batches, _message(state, speed()))
-        if time.monotonic() - kept >= seconds:
-            keep()
-            kept = time.monotonic()
+        if keeper:
+            keeper.batch_ended()
     loss = state.total / windows.batches
     held_out = loss
     if windows.held_out_count:
@@ -216,10 +250,8 @@ def _run_epoch(trainer, windows, state, folder, progress, seconds):
             "and train into another folder"
         )
     better = state.end_epoch(loss, held_out, trainer.model)
-    if better or config.keep == "last":
-        runs.write_model(folder, trainer.model)
-    runs.write_history(folder, state.history)
-    keep()
+    if keeper:
+        keeper.epoch_ended(better)
 
 
 class _Speed:
