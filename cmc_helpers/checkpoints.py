@@ -30,14 +30,12 @@ class State:
     best_loss: float = float("inf")
 
     def end_epoch(self, loss, held_out, model):
-        """Enter an epoch's losses; returns True if `model` is the best so far, and keeps it."""
+        """Enter an epoch's losses, and the weights of `model` if they are the best so far."""
         self.epoch, self.number, self.total = self.epoch + 1, 0, 0.0
         for name, value in zip(_COLUMNS, (self.epoch, loss, held_out), strict=True):
             self.history[name].append(value)
-        better = held_out < self.best_loss
-        if better:
+        if held_out < self.best_loss:
             self.best_loss, self.best_weights = held_out, model.get_weights()
-        return better
 
 
 def read(folder, model, optimizer):

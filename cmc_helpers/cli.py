@@ -248,6 +248,9 @@ def _setting(flag, kind, text, name=None, none="never"):
     help="How much work a power cut may cost.",
 )
 @click.option(
+    "--tensorboard", metavar="FOLDER", help="Write curves for TensorBoard into this folder."
+)
+@click.option(
     "--workers",
     is_flag=True,
     help="Train together with the processes that TF_CONFIG names; started alike, on the same data.",
@@ -256,7 +259,9 @@ def _setting(flag, kind, text, name=None, none="never"):
     "--resume", is_flag=True, help="Go on with the run, as it began; only --epochs may be changed."
 )
 @click.pass_context
-def train_command(context, data, run, preset, checkpoint_minutes, workers, resume, **settings):
+def train_command(
+    context, data, run, preset, checkpoint_minutes, tensorboard, workers, resume, **settings
+):
     """Train a network on DATA and keep it as a run.
 
     A run is a folder with all that is needed to generate. DATA is a CSV file (a line is the vector
@@ -276,7 +281,15 @@ def train_command(context, data, run, preset, checkpoint_minutes, workers, resum
         features = FeatureConfig.preset(preset or "default")
     try:
         trained = _train(
-            data, Path(run), preset, features, given, resume, checkpoint_minutes, workers
+            data,
+            Path(run),
+            preset,
+            features,
+            given,
+            workers,
+            resume=resume,
+            checkpoint_minutes=checkpoint_minutes,
+            tensorboard=tensorboard,
         )
     except KeyboardInterrupt:
         if (Path(run) / runs.CONFIG).exists():
@@ -297,7 +310,7 @@ def train_command(context, data, run, preset, checkpoint_minutes, workers, resum
     )
 
 
-def _train(data, run, preset, features, given, resume, checkpoint_minutes, workers):
+def _train(data, run, preset, features, given, workers, **options):
     """Open `data`, start TensorFlow, train; return the run."""
     workspace = None if workers else run / "corpus"
     with terminal_progress("Reading") as progress:
@@ -309,7 +322,7 @@ def _train(data, run, preset, features, given, resume, checkpoint_minutes, worke
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     strategy = _start_tensorflow(distribution.join_workers if workers else None)
     network, config, _ = training.defaults(corpus)
-    if resume:
+    if options["resume"]:
         config = training.TrainingConfig(**given) if given else None
     else:
         network, config = _changed(network, given), _changed(config, given)
@@ -319,10 +332,9 @@ def _train(data, run, preset, features, given, resume, checkpoint_minutes, worke
             run,
             network,
             config,
-            resume=resume,
             progress=progress,
-            checkpoint_minutes=checkpoint_minutes,
             strategy=strategy,
+            **options,
         )
 
 

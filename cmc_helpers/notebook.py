@@ -182,7 +182,15 @@ class TerminalProgress(Progress):
         if self.bar is None:
             from tqdm import tqdm
 
-            self.bar = tqdm(desc=self.label, total=self.total, file=sys.stderr, disable=None)
+            self.bar = tqdm(
+                desc=self.label,
+                total=self.total,
+                # What was done before, by a training that is resumed, tells nothing of its speed.
+                initial=max(self.done - 1, 0),
+                file=sys.stderr,
+                disable=None,
+                dynamic_ncols=True,
+            )
         self.bar.total = self.total
         self.bar.set_postfix_str(message, refresh=False)
         self.bar.update(self.done - self.bar.n)

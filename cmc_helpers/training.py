@@ -25,6 +25,7 @@ from cmc_helpers.corpora import CorpusError, silent_frames
 from cmc_helpers.distribution import Trainer, is_chief
 from cmc_helpers.features import Normaliser
 from cmc_helpers.files import locked
+from cmc_helpers.monitoring import Monitor
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.windows import TrainingError, Windows, ahead, release
 
@@ -100,6 +101,7 @@ def train(
     resume=False,
     progress=None,
     checkpoint_minutes=5,
+    tensorboard=None,
     strategy=None,
 ):
     """Train on `corpus` and return the `runs.Run` kept in `folder`.
@@ -108,9 +110,10 @@ def train(
     with the settings stored there; of `config` only `epochs` counts, to train longer.
     progress(done, total, message) is called after every batch, with the losses and the speed as the
     message. checkpoint_minutes: how much work a kill may cost; a checkpoint is written so often,
-    and after every epoch. The run holds the best network by held-out loss (by training loss where
-    nothing is held out), or the last if `config.keep` says so. Raises TrainingError (settings that
-    do not fit the data, a loss that is not finite) and RunError (the folder).
+    and after every epoch. tensorboard: a folder for curves that TensorBoard draws. The run holds
+    the best network by held-out loss (by training loss where nothing is held out), or the last if
+    `config.keep` says so. Raises TrainingError (settings that do not fit the data, a loss that is
+    not finite) and RunError (the folder).
 
     strategy: of `distribution.join_workers`, to train together with other processes. All of them
     are called alike and see the same `folder`, but only the chief writes it and calls `progress`;
@@ -125,7 +128,10 @@ def train(
     network = network or usual[0]
     sampling = sampling or (usual[2] if network.components else runs.MEANS_ALONE)
     config = _fit_steps(config or usual[1], corpus)
-    normaliser = fit_normaliser(corpus)
+    if resume and (folder / runs.NORMALISER).exists():
+        normaliser = runs.read_normaliser(folder, corpus.width)
+    else:
+        normaliser = fit_normaliser(corpus)
     windows = Windows(corpus, normaliser, config)
     with _held(folder) if chief else nullcontext():
         trainer = Trainer(network, config, config.epochs * windows.batches, strategy)
@@ -142,11 +148,15 @@ def train(
             runs.write_settings(folder, _describe(corpus, network, config, sampling, windows))
             runs.write_normaliser(folder, normaliser)
             runs.write_primer(folder, _primer(corpus))
-        keeper = _Keeper(folder, trainer, state, 60 * checkpoint_minutes) if chief else None
+        watchers = []
+        if chief:
+            monitor = Monitor(config, windows.batches, progress, tensorboard)
+            watchers = [monitor, _Keeper(folder, trainer, 60 * checkpoint_minutes)]
         while state.epoch < config.epochs and not _patience_is_over(state.history, config.patience):
-            _run_epoch(trainer, windows, state, keeper, progress if chief else None)
+            _run_epoch(trainer, windows, state, watchers)
         if not chief:
             return None
+        monitor.close()
         if config.keep == "best":
             trainer.model.set_weights(state.best_weights)
         runs.write_model(folder, trainer.model)
@@ -201,29 +211,29 @@ class _Keeper:
     """Writes what a training has come to into its folder: every so many seconds, and after every
     epoch."""
 
-    def __init__(self, folder, trainer, state, seconds):
-        self.folder, self.trainer, self.state, self.seconds = folder, trainer, state, seconds
+    def __init__(self, folder, trainer, seconds):
+        self.folder, self.trainer, self.seconds = folder, trainer, seconds
         self.kept = time.monotonic()
 
-    def batch_ended(self):
+    def batch_ended(self, state, loss):
         if time.monotonic() - self.kept >= self.seconds:
-            self._keep()
+            self._keep(state)
 
-    def epoch_ended(self, better):
+    def epoch_ended(self, state):
+        better = state.history["validation_loss"][-1] == state.best_loss
         if better or self.trainer.config.keep == "last":
             runs.write_model(self.folder, self.trainer.model)
-        runs.write_history(self.folder, self.state.history)
-        self._keep()
+        runs.write_history(self.folder, state.history)
+        self._keep(state)
 
-    def _keep(self):
-        checkpoints.write(self.folder, self.state, self.trainer.model, self.trainer.optimizer)
+    def _keep(self, state):
+        checkpoints.write(self.folder, state, self.trainer.model, self.trainer.optimizer)
         self.kept = time.monotonic()
 
 
-def _run_epoch(trainer, windows, state, keeper, progress):
-    """Train the rest of an epoch and validate; `state` is brought forward."""
-    config, epoch = trainer.config, state.epoch
-    speed = _Speed(config.batch * config.steps)
+def _run_epoch(trainer, windows, state, watchers):
+    """Train the rest of an epoch and validate; `state` is brought forward, `watchers` told."""
+    epoch = state.epoch
     numbers = range(state.number, windows.batches)
     for inputs, targets in ahead(lambda number: windows.batch(epoch, number), numbers):
         loss = trainer.train(inputs, targets)
@@ -234,11 +244,8 @@ def _run_epoch(trainer, windows, state, keeper, progress):
                 f"{windows.batches}: lower --learning-rate and train into another folder"
             )
         state.total += loss
-        if progress:
-            done = epoch * windows.batches + state.number
-            progress(done, config.epochs * windows.batches, _message(state, speed()))
-        if keeper:
-            keeper.batch_ended()
+        for watcher in watchers:
+            watcher.batch_ended(state, loss)
     loss = state.total / windows.batches
     held_out = loss
     if windows.held_out_count:
@@ -249,35 +256,9 @@ def _run_epoch(trainer, windows, state, keeper, progress):
             f"the held-out loss is not finite after epoch {epoch + 1}: lower --learning-rate "
             "and train into another folder"
         )
-    better = state.end_epoch(loss, held_out, trainer.model)
-    if keeper:
-        keeper.epoch_ended(better)
-
-
-class _Speed:
-    """Frames per second from its first call on, because the first step compiles."""
-
-    def __init__(self, frames):
-        self.frames, self.steps, self.begun = frames, 0, None
-
-    def __call__(self):
-        """Count a step; None for the first one."""
-        now = time.monotonic()
-        if self.begun is None:
-            self.begun = now
-            return None
-        self.steps += 1
-        return self.frames * self.steps / max(now - self.begun, 1e-9)
-
-
-def _message(state, speed):
-    """Losses and speed in one line: what a user wants to know of a training while it runs."""
-    parts = [f"loss {state.total / state.number:.2f}"]
-    if state.history["validation_loss"]:
-        parts.append(f"held-out {state.history['validation_loss'][-1]:.2f}")
-    if speed:
-        parts.append(f"{speed:,.0f} frames/s")
-    return ", ".join(parts)
+    state.end_epoch(loss, held_out, trainer.model)
+    for watcher in watchers:
+        watcher.epoch_ended(state)
 
 
 def _patience_is_over(history, patience):
@@ -346,7 +327,8 @@ def _stored_settings(folder, config, corpus):
             "settings: train into a new folder"
         ) from problem
     frames = sum(len(piece) for piece in corpus.split("train"))
-    if data["train_frames"] != frames or stored_network.features != corpus.width:
+    same = settings["features"] == (corpus.config.to_dict() if corpus.config else None)
+    if not same or data["train_frames"] != frames or stored_network.features != corpus.width:
         raise CorpusError(
             f"{corpus.name} is not what {folder} was trained on ({data['name']}): resume with the "
             "same data"

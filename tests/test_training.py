@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmc_helpers import corpora, runs, sequences, training
+from cmc_helpers import checkpoints, corpora, distribution, runs, sequences, training
 from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
@@ -306,6 +306,44 @@ def test_a_loss_that_is_not_finite_stops_with_the_place(tmp_path):
     assert "\n" not in str(caught.value) and "learning-rate" in str(caught.value)
 
 
+def test_weights_that_are_not_finite_do_not_replace_a_checkpoint(tmp_path):
+    train(bouncing(), tmp_path / "run", NETWORK, replace(SHORT, epochs=1))
+    before = (tmp_path / "run" / "checkpoint.npz").read_bytes()
+    trainer = distribution.Trainer(NETWORK, SHORT, 20)
+    state = checkpoints.State(trainer.model.get_weights(), epoch=1)
+    trainer.model.set_weights([np.full_like(w, np.nan) for w in trainer.model.get_weights()])
+    with pytest.raises(TrainingError, match="the weights are not finite in epoch 2"):
+        checkpoints.write(tmp_path / "run", state, trainer.model, trainer.optimizer)
+    assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == before
+
+
+def test_a_full_disk_is_a_sentence_and_the_checkpoint_before_is_kept(tmp_path):
+    import resource
+
+    whole = train(bouncing(), tmp_path / "whole", NETWORK, SHORT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_up(done, total, message):
+        if done == 50:  # from here on no file may be longer than a kilobyte
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+
+    try:
+        with pytest.raises(TrainingError, match="checkpoint.npz cannot be written: .* make room"):
+            train(
+                bouncing(),
+                tmp_path / "run",
+                NETWORK,
+                SHORT,
+                progress=fill_up,
+                checkpoint_minutes=0,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resumed = train(bouncing(), tmp_path / "run", resume=True)
+    for a, b in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_early_stopping_waits_for_its_patience(tmp_path):
     # Constant targets with nothing to learn: a learning rate that makes the loss jump about.
     config = replace(SHORT, epochs=30, learning_rate=0.5, patience=2)
@@ -343,6 +381,21 @@ def test_a_run_that_exists_is_not_overwritten(tmp_path):
         train(bouncing(), tmp_path / "run", NETWORK, SHORT, resume=True)
     with pytest.raises(runs.RunError, match="not a run folder"):
         train(bouncing(), tmp_path / "missing", NETWORK, SHORT, resume=True)
+
+
+def test_a_corpus_without_training_pieces_is_refused(tmp_path):
+    pieces = tuple(piece._replace(split="validation") for piece in bouncing().pieces)
+    with pytest.raises(TrainingError, match="bounce has only 0 frames to train on"):
+        train(Corpus("bounce", pieces, None), tmp_path / "run", NETWORK, SHORT)
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_with_a_corpus_made_with_other_settings_is_refused(tmp_path):
+    network = NetworkConfig(100, layers=1, units=8, components=2)
+    train(music(), tmp_path / "run", network, replace(SHORT, epochs=1))
+    other = music(config=FeatureConfig.preset("paper"))
+    with pytest.raises(corpora.CorpusError, match="music is not what .* was trained on"):
+        train(other, tmp_path / "run", resume=True)
 
 
 def test_resuming_with_other_data_or_a_damaged_checkpoint_is_refused(tmp_path):
