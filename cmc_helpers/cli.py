@@ -16,7 +16,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cmc_helpers import corpora, generation, inversion, mixtures, networks, runs, training
+from cmc_helpers import (
+    corpora,
+    distribution,
+    generation,
+    inversion,
+    mixtures,
+    networks,
+    runs,
+    training,
+)
 from cmc_helpers.audio import read_audio, set_level, write_audio
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
@@ -267,12 +276,15 @@ def _usual_settings(config):
 _FOR_VECTORS, _FOR_SOUND = _usual_settings(None), _usual_settings(FeatureConfig())
 
 
-def _setting(flag, kind, text, name=None):
-    """An option that stays None unless it is given: its default depends on the data."""
+def _setting(flag, kind, text, name=None, none="never"):
+    """An option that stays None unless it is given: its default depends on the data.
+
+    none: what a default of None means, in words.
+    """
     name = name or flag.replace("-", "_")
     vectors, sound = _FOR_VECTORS[name], _FOR_SOUND[name]
     usual = vectors if vectors == sound else f"{vectors} for vectors, {sound} for recordings"
-    usual = "never" if usual is None else str(usual)
+    usual = none if usual is None else str(usual)
     return click.option(f"--{flag}", name, type=kind, help=text, show_default=usual)
 
 
@@ -288,6 +300,8 @@ def _setting(flag, kind, text, name=None):
 )
 @_setting("stack", click.Choice(networks.STACKS), "How the layers are wired.")
 @_setting("sigma-floor", _Number(0, 10, min_open=True), "The smallest sigma of a Gaussian.")
+@_setting("frames", click.IntRange(1, 1000), "Frames seen and predicted at once.")
+@_setting("feature-scales", click.BOOL, "Predict for each feature how much it moves.")
 @_setting("epochs", click.IntRange(1, 100_000), "How long to train.")
 @_setting("batch", click.IntRange(1, 4096), "Windows per training step.")
 @_setting("steps", click.IntRange(1, 10_000), "Frames per window: how far back learning reaches.")
@@ -295,18 +309,41 @@ def _setting(flag, kind, text, name=None):
 @_setting("input-noise", _Number(0, 100), "Standard deviation of the noise on the inputs.")
 @_setting("weight-penalty", _Number(0, 100), "Lambda of lambda/2 |weights|^2, added to the loss.")
 @_setting("patience", click.IntRange(1, 100_000), "Epochs without gain after which to stop.")
+@_setting(
+    "batches-per-epoch",
+    click.IntRange(1, 10_000_000),
+    "Training steps in an epoch, after which it is validated.",
+    none="every frame once",
+)
 @_setting("keep", click.Choice(("best", "last")), "Of which epoch: lowest held-out loss, or last.")
 @_seed("Of the first weights, windows and noise.", show_default="0")
+@click.option(
+    "--checkpoint-minutes",
+    type=_Number(0),
+    default=5,
+    show_default=True,
+    help="How much work a power cut may cost.",
+)
+@click.option(
+    "--tensorboard", metavar="FOLDER", help="Write curves for TensorBoard into this folder."
+)
+@click.option(
+    "--workers",
+    is_flag=True,
+    help="Train together with the processes that TF_CONFIG names; started alike, on the same data.",
+)
 @click.option(
     "--resume", is_flag=True, help="Go on with the run, as it began; only --epochs may be changed."
 )
 @click.pass_context
-def train_command(context, data, run, preset, resume, **settings):
+def train_command(
+    context, data, run, preset, checkpoint_minutes, tensorboard, workers, resume, **settings
+):
     """Train a network on DATA and keep it as a run.
 
     A run is a folder with all that is needed to generate. DATA is a CSV file (a line is the vector
     at one time step), a recording, a folder of recordings, or a corpus made by cmc corpus. After
-    Ctrl-C, or a power cut, --resume goes on from the last finished epoch.
+    Ctrl-C, or a power cut, --resume goes on from the last checkpoint.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if resume:
@@ -316,17 +353,31 @@ def train_command(context, data, run, preset, resume, **settings):
             raise click.UsageError(f"--resume goes on as {run} began: leave out {', '.join(flags)}")
         features = runs.read_feature_config(run)
     else:
-        training.check_new(run)
+        if not workers:  # of several, another one may have made it by now
+            training.check_new(run)
         features = FeatureConfig.preset(preset or "default")
     try:
-        trained = _train(data, Path(run), preset, features, given, resume)
+        trained = _train(
+            data,
+            Path(run),
+            preset,
+            features,
+            given,
+            workers,
+            resume=resume,
+            checkpoint_minutes=checkpoint_minutes,
+            tensorboard=tensorboard,
+        )
     except KeyboardInterrupt:
         if (Path(run) / runs.CONFIG).exists():
-            again = shlex.join(["cmc", "train", data, "--run", run, "--resume"])
-            kept = f"{run} keeps the finished epochs; go on with {again}"
+            together = ["--workers"] if workers else []
+            again = shlex.join(["cmc", "train", data, "--run", run, *together, "--resume"])
+            kept = f"{run} keeps its last checkpoint; go on with {again}"
         else:
             kept = "the training had not begun; the same command begins again"
         raise click.ClickException(f"stopped: {kept}") from None
+    if trained is None:  # of several workers, the chief speaks
+        return
     losses = trained.history["validation_loss"]
     length = _length(trained.settings["data"]["train_frames"], trained.features)
     _say(
@@ -336,23 +387,34 @@ def train_command(context, data, run, preset, resume, **settings):
     )
 
 
-def _train(data, run, preset, features, given, resume):
+def _train(data, run, preset, features, given, workers, **options):
     """Open `data`, start TensorFlow, train; return the run."""
+    workspace = None if workers else run / "corpus"
     with terminal_progress("Reading") as progress:
         corpus = corpora.open_corpus(
-            data, features, workspace=run / "corpus", jobs=_usable_cpus(), progress=progress
+            data, features, workspace=workspace, jobs=_usable_cpus(), progress=progress
         )
     if preset and corpus.config != features:
         made = f"was made with --preset {corpus.config.name}" if corpus.config else "holds vectors"
         raise FileError(f"{data} {made}: leave out --preset {preset}")
-    _start_tensorflow()
+    if workers:  # what TensorFlow has to say of a lost one, we say in a sentence
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    strategy = _start_tensorflow(distribution.join_workers if workers else None)
     network, config, _ = training.defaults(corpus)
-    if resume:
+    if options["resume"]:
         config = training.TrainingConfig(**given) if given else None
     else:
         network, config = _changed(network, given), _changed(config, given)
     with terminal_progress("Training") as progress:
-        return training.train(corpus, run, network, config, resume=resume, progress=progress)
+        return training.train(
+            corpus,
+            run,
+            network,
+            config,
+            progress=progress,
+            strategy=strategy,
+            **options,
+        )
 
 
 def _changed(usual, given):
@@ -479,9 +541,12 @@ def _check_output(path, *suffixes):
         raise click.Abort  # `replacing` has found out, and leaves everything as it was
 
 
-def _start_tensorflow():
+def _start_tensorflow(first=None):
+    """Start it, and return what `first` does before its first operation."""
+    made = []
     try:
-        quiet_tensorflow()
+        quiet_tensorflow(first and (lambda: made.append(first())))
+        return made[0] if made else None
     except ModuleNotFoundError as problem:
         raise click.ClickException(
             f"TensorFlow is needed for this ({problem}): pip install 'cmc-helpers[tensorflow]'"

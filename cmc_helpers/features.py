@@ -189,30 +189,45 @@ class Normaliser:
         return cls(np.zeros(m), np.eye(m), np.eye(m))
 
     @classmethod
-    def maximum(cls, sequences):
-        """Divide by the largest absolute value of all `sequences`, an iterable of (T, m)."""
-        sequences = list(sequences)
-        largest = max(max(float(np.abs(x).max()) for x in sequences), 1e-12)
-        m = sequences[0].shape[1]
+    def maximum(cls, sequences, together=1):
+        """Divide by the largest absolute value of all `sequences`, an iterable of (T, m).
+
+        together: see `whitened_innovations`.
+        """
+        largest, m = 1e-12, 0
+        for x in sequences:  # one sequence at a time: a corpus need not fit in memory
+            largest, m = max(largest, float(np.abs(x[:]).max())), x.shape[1] * together
         return cls(np.zeros(m), np.eye(m) / largest, np.eye(m) * largest)
 
     @classmethod
-    def whitened_innovations(cls, sequences, floor=1e-4):
-        """Scale and rotate so that frame-to-frame differences have unit covariance (ZCA).
+    def whitened_innovations(cls, sequences, together=1, floor=1e-4):
+        """Scale and rotate so that innovations have unit covariance (ZCA).
 
         The mixture's components are isotropic: one σ for all m features. Whitening by the
-        innovations x_{t+1} − x_t rather than by x itself makes what the network does not yet know
-        isotropic too. floor: smallest eigenvalue kept, relative to the mean one, so that features
-        that never move are not blown up.
+        innovations rather than by x itself makes what the network does not yet know isotropic too.
+        An innovation is the frame-to-frame difference x_{t+1} − x_t. together: so many frames count
+        as one vector; its innovation is what the best linear prediction from the one before leaves,
+        for a mere difference would hide how the frames inside a vector hang together. floor:
+        smallest eigenvalue kept, relative to the mean one, so that features that never move are not
+        blown up.
         """
-        count, total, outer, frames = 0, 0.0, 0.0, 0
+        count = frames = 0
+        total = squares = known = covered = 0.0
         for x in sequences:  # one sequence at a time: a corpus need not fit in memory
             x = np.asarray(x, np.float64)
-            innovations = np.diff(x, axis=0)
-            outer = outer + innovations.T @ innovations
-            count += len(innovations)
+            x = x[: len(x) // together * together].reshape(-1, x.shape[1] * together)
+            before, difference = x[:-1], np.diff(x, axis=0)
+            squares = squares + difference.T @ difference
+            if together > 1:
+                known = known + before.T @ before
+                covered = covered + before.T @ difference
+            count += len(difference)
             total = total + x.sum(axis=0)
             frames += len(x)
+        outer = squares
+        if together > 1:  # what `before` predicts of the difference is no innovation
+            ridge = 1e-9 * np.trace(known) / len(known) * np.eye(len(known))
+            outer = squares - covered.T @ np.linalg.solve(known + ridge, covered)
         variances, axes = np.linalg.eigh(outer / count)
         scales = np.sqrt(np.maximum(variances, floor * max(variances.mean(), 1e-12)))
         return cls(total / frames, (axes / scales) @ axes.T, (axes * scales) @ axes.T)

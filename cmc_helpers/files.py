@@ -1,7 +1,10 @@
 """Files that are read or written whole, or refused in one clear sentence."""
 
+import errno
+import os
 import secrets
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,6 +65,62 @@ def replacing(path, error=FileError):
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder, error=FileError):
+    """Keep every other process that asks for the same from writing into `folder` meanwhile.
+
+    The system holds the lock, so a process that is killed leaves none behind. Raises `error` where
+    another process holds it. Nothing is locked on a file system that knows no locks.
+    """
+    path = Path(folder) / ".lock"
+    try:
+        file = _open_locked(path)
+    except OSError as problem:
+        raise error(
+            f"{path} cannot be written: choose another folder or make room ({_reason(problem)})"
+        ) from problem
+    if file is None:
+        raise error(
+            f"{folder} is in use by another process: wait until it ends, or choose another folder"
+        )
+    with file:
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows keeps a file that is open
+                path.unlink()
+
+
+def _open_locked(path):
+    """Open `path` and lock it, or return None if another process has it locked."""
+    while True:
+        file = path.open("ab")
+        if not _lock(file):
+            file.close()
+            return None
+        # Who had it before may have deleted it between `open` and `_lock`: then begin again.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
+
+
+def _lock(file):
+    """Lock the open `file` for this process; False if another one has."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        return problem.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
 
 
 def _reason(problem):

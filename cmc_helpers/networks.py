@@ -190,7 +190,7 @@ def loss(config, fused=True):
 
     if config.components:
         return mixture_loss(config, fused)
-    return lambda y_true, y_pred: ops.sum(ops.square(y_pred - y_true), axis=-1)
+    return lambda y_true, y_pred: ops.sum(ops.square(y_pred - y_true), axis=-1) / config.frames
 
 
 def mixture_loss(config, fused=True):
@@ -205,7 +205,7 @@ def mixture_loss(config, fused=True):
     def negative_log_likelihood(y_true, y_pred):
         mixture = read_output(y_pred, config, keras.ops)
         scaled = y_true / feature_scales(y_pred, config, keras.ops)
-        return -mixtures.log_density(scaled, mixture, keras.ops)
+        return -mixtures.log_density(scaled, mixture, keras.ops) / config.frames
 
     if not fused or keras.backend.backend() != "tensorflow":
         return negative_log_likelihood

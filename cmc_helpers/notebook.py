@@ -17,8 +17,10 @@ from contextlib import contextmanager
 import numpy as np
 
 
-def quiet_tensorflow():
+def quiet_tensorflow(first=None):
     """Import TensorFlow without the lines it writes while it starts; returns the module.
+
+    first: called before TensorFlow's first operation, for what cannot be done later.
 
     TF_CPP_MIN_LOG_LEVEL alone does not silence TensorFlow 2.21, which writes to file descriptor 2
     before it reads the variable, at the first operation, and at the first compilation by XLA. All
@@ -30,6 +32,8 @@ def quiet_tensorflow():
         import keras  # noqa: F401
         import tensorflow
 
+        if first:
+            first()
         tensorflow.function(tensorflow.abs, jit_compile=True, autograph=False)(-1.0)
     tensorflow.get_logger().setLevel("ERROR")
     return tensorflow
@@ -178,7 +182,15 @@ class TerminalProgress(Progress):
         if self.bar is None:
             from tqdm import tqdm
 
-            self.bar = tqdm(desc=self.label, total=self.total, file=sys.stderr, disable=None)
+            self.bar = tqdm(
+                desc=self.label,
+                total=self.total,
+                # What was done before, by a training that is resumed, tells nothing of its speed.
+                initial=max(self.done - 1, 0),
+                file=sys.stderr,
+                disable=None,
+                dynamic_ncols=True,
+            )
         self.bar.total = self.total
         self.bar.set_postfix_str(message, refresh=False)
         self.bar.update(self.done - self.bar.n)

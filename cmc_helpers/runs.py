@@ -7,7 +7,7 @@
 | normaliser.npz  | the corpus statistics: offset, matrix, inverse                             |
 | primer.npy      | features (T, m) to begin from when the user gives none                     |
 | history.csv     | one line an epoch: epoch, loss, validation loss                            |
-| checkpoint.npz  | the last epoch, to go on from; not needed to generate                      |
+| checkpoint.npz  | a place between two batches, to go on from; not needed to generate         |
 
 Nothing in it is a pickle, and the model is made of stock layers only: loading a run from a stranger
 runs no code of theirs.
@@ -82,7 +82,7 @@ def load(folder):
         raise RunError(
             f"{folder / CONFIG} does not describe a run ({problem}): train it again"
         ) from problem
-    normaliser = _load_normaliser(folder / NORMALISER, network.width)
+    normaliser = read_normaliser(folder, network.width)
     primer = _load_array(folder / PRIMER, (None, network.features))
     return Run(
         folder,
@@ -146,6 +146,24 @@ def write_normaliser(folder, normaliser):
         np.savez(temporary, **vars(normaliser))
 
 
+def read_normaliser(folder, m):
+    """The inverse of `write_normaliser`, for features of width m. RunError: damaged, or of another
+    width."""
+    import zipfile
+
+    path = Path(folder) / NORMALISER
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            normaliser = Normaliser(arrays["offset"], arrays["matrix"], arrays["inverse"])
+        fits = normaliser.offset.shape == (m,) and normaliser.matrix.shape == (m, m)
+        fits = fits and np.allclose(normaliser.matrix @ normaliser.inverse, np.eye(m), atol=1e-6)
+    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile):
+        fits = False
+    if not fits:
+        raise RunError(f"{path} is damaged or belongs to another run: train the run again")
+    return normaliser
+
+
 def write_primer(folder, features):
     """Write primer.npy: features (T, m), not normalised."""
     with replacing(Path(folder) / PRIMER, RunError) as temporary:
@@ -204,21 +222,6 @@ def _load_array(path, shape):
     if not fits or array.dtype.kind != "f" or len(array) == 0 or not np.isfinite(array).all():
         raise RunError(f"{path} is damaged or belongs to another run: train the run again")
     return array
-
-
-def _load_normaliser(path, m):
-    import zipfile
-
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            normaliser = Normaliser(arrays["offset"], arrays["matrix"], arrays["inverse"])
-        fits = normaliser.offset.shape == (m,) and normaliser.matrix.shape == (m, m)
-        fits = fits and np.allclose(normaliser.matrix @ normaliser.inverse, np.eye(m), atol=1e-6)
-    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile):
-        fits = False
-    if not fits:
-        raise RunError(f"{path} is damaged or belongs to another run: train the run again")
-    return normaliser
 
 
 def _load_model(path, network):

@@ -655,7 +655,7 @@ def test_a_training_that_was_stopped_and_killed_ends_like_an_uninterrupted_one(
     resume = ["train", str(material / "bounce.csv"), "--run", str(run), "--resume"]
     assert result.returncode == 2
     assert one_line(result.stderr) == (
-        f"cmc: stopped: {run} keeps the finished epochs; go on with cmc {' '.join(resume)}"
+        f"cmc: stopped: {run} keeps its last checkpoint; go on with cmc {' '.join(resume)}"
     )
 
     killed = python(PROCESS.format(batch=50, signal="SIGKILL", commands=[resume]))

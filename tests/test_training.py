@@ -1,6 +1,7 @@
 """Training: teacher-forced windows, resuming to the same bits, and clear ends to bad trainings."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,11 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmc_helpers import corpora, runs, sequences, training
+from cmc_helpers import checkpoints, corpora, distribution, runs, sequences, training
 from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.training import TrainingConfig, TrainingError, Windows, train, window_starts
+from cmc_helpers.training import TrainingConfig, TrainingError, Windows, train
+from cmc_helpers.windows import ahead, window_starts
 
 NETWORK = NetworkConfig(8, layers=1, units=8, components=2, stack="paper", sigma_floor=0.1)
 SHORT = TrainingConfig(epochs=4, batch=4, steps=10, learning_rate=0.01, warmup=5, input_noise=0.05)
@@ -54,7 +56,7 @@ def test_targets_are_the_inputs_one_frame_later():
     inputs, targets = windows.batch(0, 0)
     assert inputs.shape == targets.shape == (4, 10, 8)
     np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
-    held_in, held_out = windows.validation()
+    held_in, held_out = next(windows.validation())
     np.testing.assert_array_equal(held_in[0], corpus.split("validation")[0][:10])
     np.testing.assert_array_equal(held_out[0], corpus.split("validation")[0][1:11])
 
@@ -84,7 +86,62 @@ def test_windows_with_more_than_a_fifth_of_silence_are_left_out():
     config = replace(SHORT, steps=19)
     windows = Windows(corpus, training.fit_normaliser(corpus), config)
     # A window has 20 frames; 4 may be silent: the last one begins at frame 84.
-    assert windows.starts[:, 1].max() == 84 and windows.starts[:, 1].min() == 0
+    assert windows.count == 85
+
+
+def test_every_sounding_window_of_every_piece_can_be_drawn_and_no_other():
+    pieces = [music(1, frames, seed=frames).pieces[0] for frames in (30, 7, 64, 200)]
+    rng = np.random.default_rng(0)
+    for piece in pieces:
+        piece.features[rng.random(len(piece.features)) < 0.2] = 0.0
+    corpus = Corpus("music", tuple(pieces), FeatureConfig.preset("default"))
+    windows = Windows(corpus, training.fit_normaliser(corpus), replace(SHORT, steps=9))
+    wanted = []
+    for number, start in window_starts([len(piece.features) for piece in pieces], 9):
+        silent = corpora.silent_frames(pieces[number].features, corpus.config)
+        if silent[start : start + 10].sum() <= 2:
+            wanted.append((number, start))
+    found = windows._sounding.find(np.arange(windows.count))
+    assert list(zip(*found, strict=True)) == wanted and 0 < len(wanted) < 250
+
+
+def test_windows_need_memory_by_the_piece_not_by_the_frame():
+    """A day of sound, 11 million frames, of which nobody reads the features."""
+    piece = np.lib.stride_tricks.as_strided(np.ones(8, np.float32), (10_800_000, 8), (0, 4))
+    corpus = Corpus("day", (Piece("d", piece, "train"), Piece("e", piece, "validation")), None)
+    windows = Windows(corpus, training.fit_normaliser(corpus), SHORT)
+    kept = pickle.dumps([windows._sounding, windows._one_after_the_other])
+    assert windows.count == 10_800_000 - 10 and len(kept) < 2000
+
+
+def test_held_out_windows_are_all_evaluated_up_to_a_number_and_beyond_spread_evenly():
+    def held_out_starts(frames, steps=10):
+        piece = np.repeat(np.arange(frames, dtype=np.float32)[:, None], 8, axis=1)
+        corpus = Corpus("c", (Piece("a", piece, "train"), Piece("b", piece, "validation")), None)
+        windows = Windows(corpus, training.fit_normaliser(corpus), replace(SHORT, steps=steps))
+        starts = np.concatenate([inputs[:, 0, 0] for inputs, _ in windows.validation()])
+        assert len(starts) == windows.held_out_count
+        return starts
+
+    np.testing.assert_array_equal(held_out_starts(102), np.arange(0, 100, 10))
+    np.testing.assert_array_equal(held_out_starts(100), np.arange(0, 90, 10))
+    many = held_out_starts(60_001)
+    assert len(many) == 2048 and many[0] == 0 and many[-1] > 59_900
+    assert set(np.diff(many)) == {20, 30}
+
+
+def test_batches_are_made_ahead_in_order_and_what_fails_fails_at_its_turn():
+    made = []
+
+    def make(number):
+        made.append(number)
+        return 10 // (3 - number)
+
+    batches = ahead(make, range(6))
+    assert [next(batches) for _ in range(3)] == [3, 5, 10]
+    with pytest.raises(ZeroDivisionError):
+        next(batches)
+    assert made[:4] == [0, 1, 2, 3] and list(ahead(make, [])) == []
 
 
 def test_the_normaliser_is_fitted_on_the_training_pieces_alone():
@@ -115,7 +172,7 @@ def test_learning_happens_and_the_best_epoch_is_kept(tmp_path):
     losses = run.history["validation_loss"]
     assert losses[-1] < losses[0] - 1.0
     windows = Windows(bouncing(), run.normaliser, config)
-    inputs, targets = windows.validation()
+    inputs, targets = map(np.concatenate, zip(*windows.validation(), strict=True))
     from cmc_helpers import mixtures
 
     output = np.asarray(run.model(inputs))
@@ -153,6 +210,47 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path):
     assert whole.history == parts.history and len(whole.history["epoch"]) == 4
     for a, b in zip(weights(whole), weights(parts), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_inside_an_epoch_loses_nothing(tmp_path):
+    whole = train(bouncing(), tmp_path / "whole", NETWORK, SHORT)
+    seen = []
+
+    def stop(done, total, message):
+        seen.append(done)
+        if done == 50:  # the checkpoint after batch 49 is written, the one after 50 not yet
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(bouncing(), tmp_path / "parts", NETWORK, SHORT, progress=stop, checkpoint_minutes=0)
+    parts = train(
+        bouncing(), tmp_path / "parts", resume=True, progress=lambda done, *_: seen.append(done)
+    )
+    assert seen == [*range(1, 51), *range(50, 81)]
+    assert whole.history == parts.history
+    with (
+        np.load(tmp_path / "whole/checkpoint.npz") as a,
+        np.load(tmp_path / "parts/checkpoint.npz") as b,
+    ):
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_an_epoch_may_be_smaller_than_the_corpus(tmp_path):
+    config = replace(SHORT, batches_per_epoch=3, epochs=2)
+    seen = []
+    run = train(bouncing(), tmp_path / "r", NETWORK, config, progress=lambda *a: seen.append(a[:2]))
+    assert seen == [(n, 6) for n in range(1, 7)] and len(run.history["epoch"]) == 2
+
+
+def test_two_trainings_in_one_folder_are_one_too_many(tmp_path):
+    def meanwhile(done, total, message):
+        if done == 30:
+            with pytest.raises(runs.RunError, match="in use by another process"):
+                train(bouncing(), tmp_path / "run", resume=True)
+
+    train(bouncing(), tmp_path / "run", NETWORK, SHORT, progress=meanwhile)
+    assert not (tmp_path / "run" / ".lock").exists()
 
 
 KILLED = """
@@ -208,6 +306,44 @@ def test_a_loss_that_is_not_finite_stops_with_the_place(tmp_path):
     assert "\n" not in str(caught.value) and "learning-rate" in str(caught.value)
 
 
+def test_weights_that_are_not_finite_do_not_replace_a_checkpoint(tmp_path):
+    train(bouncing(), tmp_path / "run", NETWORK, replace(SHORT, epochs=1))
+    before = (tmp_path / "run" / "checkpoint.npz").read_bytes()
+    trainer = distribution.Trainer(NETWORK, SHORT, 20)
+    state = checkpoints.State(trainer.model.get_weights(), epoch=1)
+    trainer.model.set_weights([np.full_like(w, np.nan) for w in trainer.model.get_weights()])
+    with pytest.raises(TrainingError, match="the weights are not finite in epoch 2"):
+        checkpoints.write(tmp_path / "run", state, trainer.model, trainer.optimizer)
+    assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == before
+
+
+def test_a_full_disk_is_a_sentence_and_the_checkpoint_before_is_kept(tmp_path):
+    import resource
+
+    whole = train(bouncing(), tmp_path / "whole", NETWORK, SHORT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_up(done, total, message):
+        if done == 50:  # from here on no file may be longer than a kilobyte
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+
+    try:
+        with pytest.raises(TrainingError, match="checkpoint.npz cannot be written: .* make room"):
+            train(
+                bouncing(),
+                tmp_path / "run",
+                NETWORK,
+                SHORT,
+                progress=fill_up,
+                checkpoint_minutes=0,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resumed = train(bouncing(), tmp_path / "run", resume=True)
+    for a, b in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_early_stopping_waits_for_its_patience(tmp_path):
     # Constant targets with nothing to learn: a learning rate that makes the loss jump about.
     config = replace(SHORT, epochs=30, learning_rate=0.5, patience=2)
@@ -247,6 +383,21 @@ def test_a_run_that_exists_is_not_overwritten(tmp_path):
         train(bouncing(), tmp_path / "missing", NETWORK, SHORT, resume=True)
 
 
+def test_a_corpus_without_training_pieces_is_refused(tmp_path):
+    pieces = tuple(piece._replace(split="validation") for piece in bouncing().pieces)
+    with pytest.raises(TrainingError, match="bounce has only 0 frames to train on"):
+        train(Corpus("bounce", pieces, None), tmp_path / "run", NETWORK, SHORT)
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_with_a_corpus_made_with_other_settings_is_refused(tmp_path):
+    network = NetworkConfig(100, layers=1, units=8, components=2)
+    train(music(), tmp_path / "run", network, replace(SHORT, epochs=1))
+    other = music(config=FeatureConfig.preset("paper"))
+    with pytest.raises(corpora.CorpusError, match="music is not what .* was trained on"):
+        train(other, tmp_path / "run", resume=True)
+
+
 def test_resuming_with_other_data_or_a_damaged_checkpoint_is_refused(tmp_path):
     train(bouncing(), tmp_path / "run", NETWORK, replace(SHORT, epochs=1))
     with pytest.raises(corpora.CorpusError, match="not what"):
@@ -269,6 +420,7 @@ def test_resuming_with_other_data_or_a_damaged_checkpoint_is_refused(tmp_path):
         {"input_noise": float("nan")},
         {"weight_penalty": float("inf")},
         {"patience": 0},
+        {"batches_per_epoch": 0},
         {"keep": "worst"},
         {"seed": -1},
     ],
