@@ -1,6 +1,6 @@
 # Everything runs in .venv, which make builds once from pyproject.toml.
 #   PYTHON=/path/to/python3.12   the Python that .venv is made with
-#   ARGS='-k mixture -x'         passed on to pytest, or to JupyterLab
+#   ARGS='-k mixture -x'         passed on to pytest, to JupyterLab, or to the benchmark
 
 PYTHONS = python3.13 python3.12 python3.11 python3 python
 IN_VENV = .venv/bin/python
@@ -13,7 +13,7 @@ unexport MPLBACKEND
 # with a moved folder or that has lost its Python is made anew.
 STALE := $(shell test -x $(IN_VENV) && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" || echo stale)
 
-.PHONY: help setup lab test notebooks samples lint clean $(STALE)
+.PHONY: help setup lab test notebooks bench samples lint clean $(STALE)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ test: setup  ## run every test: the package's, then every cell of every notebook
 
 notebooks: setup  ## run all notebooks again and store their outputs
 	$(IN_VENV) notebooks/execute.py
+
+bench: setup  ## measure how fast training is, beside PyTorch if it is there
+	$(IN_VENV) benchmarks/training.py $(ARGS)
 
 samples: setup  ## make data_samples/ again
 	$(IN_VENV) data_samples/make_samples.py

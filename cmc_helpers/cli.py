@@ -397,9 +397,12 @@ def _train(data, run, preset, features, given, workers, **options):
     if preset and corpus.config != features:
         made = f"was made with --preset {corpus.config.name}" if corpus.config else "holds vectors"
         raise FileError(f"{data} {made}: leave out --preset {preset}")
+    strategy = None
     if workers:  # what TensorFlow has to say of a lost one, we say in a sentence
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    strategy = _start_tensorflow(distribution.join_workers if workers else None)
+        strategy = _start_tensorflow(distribution.join_workers)
+    elif os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        _start_tensorflow()
     network, config, _ = training.defaults(corpus)
     if options["resume"]:
         config = training.TrainingConfig(**given) if given else None

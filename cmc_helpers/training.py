@@ -15,6 +15,7 @@ import platform
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -286,6 +287,8 @@ def _primer(corpus):
 
 def _describe(corpus, network, config, sampling, windows):
     """The contents of config.json: everything, and no path of this machine."""
+    import keras
+
     return {
         "features": corpus.config.to_dict() if corpus.config else None,
         "network": network.to_dict(),
@@ -301,15 +304,9 @@ def _describe(corpus, network, config, sampling, windows):
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("numpy", "keras")},
-            "tensorflow": _tensorflow_version(),
+            keras.backend.backend(): import_module(keras.backend.backend()).__version__,
         },
     }
-
-
-def _tensorflow_version():
-    import tensorflow as tf
-
-    return tf.__version__
 
 
 def _stored_settings(folder, config, corpus):

@@ -1,6 +1,8 @@
-"""The benchmarks of inversion, at a tenth of their size: their clips, measures, tables."""
+"""The benchmarks, at a tenth of their size: what they measure, and their tables."""
 
+import argparse
 import importlib.util
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -80,3 +82,47 @@ def test_what_a_regression_learned_fits_what_it_learned_from(benchmark, tmp_path
     error = learned_expansion.spectral_convergence
     assert error(magnitudes, guess) < error(magnitudes, repeated) - 1
     np.testing.assert_allclose(learned_expansion.reduce_magnitudes(guess), features, atol=1e-9)
+
+
+@pytest.fixture
+def tiny(benchmark, monkeypatch, capsys):
+    """Run the benchmark of training on a tiny network; returns its lines."""
+
+    def run(*options):
+        sizes = ["--layers=1", "--units=65", "--features=8", "--mixtures=2", "--batch=2"]
+        arguments = ["training.py", *sizes, "--steps=4", "--rounds=1", *options]
+        monkeypatch.setattr(sys, "argv", arguments)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        benchmark("training").main()
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_training_is_timed_with_and_without_pytorch_and_measured_by_the_machines_own_speed(tiny):
+    (line,) = [line for line in tiny("--torch", "/nonexistent") if line.startswith("PyTorch, nn")]
+    assert line.split("  ")[-1].strip() == "cannot be started"
+    lines = tiny("--stack=residual")
+    assert "residual stack of 1 x 65" in lines[0] and "GFLOP/s at best" in lines[1]
+    rows = {line[:28].strip(): line[28:].split() for line in lines[4:]}
+    assert set(rows) == {
+        "PyTorch, nn.LSTM",
+        "PyTorch, its loss compiled",
+        "Keras, fit without XLA",
+        "ours",
+    }
+    best, median, share, percent, *_ = rows["ours"]
+    assert float(best) >= float(median) > 0 and percent == "%"
+    assert importlib.util.find_spec("torch") or rows["PyTorch, nn.LSTM"] == ["not", "installed"]
+
+
+def test_a_frame_costs_what_its_matrix_products_cost(benchmark):
+    training = benchmark("training")
+    size = dict(stack="paper", layers=5, units=100, mixtures=10, features=100)
+    weights = 5 * (100 + 100) * 400 + 100 * 1020
+    flop = training.flop_per_frame(argparse.Namespace(**size))
+    assert flop == 6 * weights - 2 * 100 * 400 == 2_932_000
+    size |= dict(stack="residual", features=60)
+    weights = 60 * 100 + 5 * (100 + 100) * 400 + 100 * 620
+    flop = training.flop_per_frame(argparse.Namespace(**size))
+    assert flop == 6 * weights - 2 * 60 * 100
