@@ -104,5 +104,5 @@ def learn(network, vectors, updates=400, input_noise=0.05, seed=0, progress=None
 def in_memory(network, model, primer):
     """A `runs.Run` of plain vectors without a folder: what `generation.generate` needs."""
     primer = np.asarray(primer, np.float32)
-    identity = Normaliser.identity(network.features)
+    identity = Normaliser.identity(network.width)
     return runs.Run(None, {}, None, network, identity, primer, runs.MEANS_ALONE, model)

@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 
 from cmc_helpers import analysis, sequences
+from cmc_helpers.audio import read_audio
+from cmc_helpers.corpora import sample_path
+from cmc_helpers.features import FeatureConfig, extract_features, features_to_amplitudes
+
+CONFIG = FeatureConfig()
 
 
 def test_deviation_is_the_mean_and_the_largest_absolute_difference():
@@ -36,3 +41,97 @@ def test_the_paper_s_figure_4_deviates_by_0_0076_and_0_032():
     mean, largest = analysis.deviation([first, worst], sequences.cyclic(3)[[0, 2]])
     assert mean == pytest.approx(0.1468 / 14, abs=1e-4)
     assert largest == pytest.approx(0.0323)
+
+
+def noise(frames, seed=0, m=100):
+    return np.random.default_rng(seed).exponential(size=(frames, m))
+
+
+def test_flux_is_the_relative_change():
+    np.testing.assert_allclose(analysis.flux([[3.0, 4.0], [3.0, 4.0], [0.0, 0.0]]), [0.0, 1.0])
+    np.testing.assert_allclose(analysis.flux([[0.0], [0.0], [2.0], [3.0]]), [0.0, np.inf, 0.5])
+    x = noise(50)
+    np.testing.assert_allclose(analysis.flux(7 * x), analysis.flux(x))
+
+
+def recording():
+    features = extract_features(read_audio(sample_path("bach_prelude.flac"), 8000), CONFIG)
+    return features_to_amplitudes(features, CONFIG).astype(float)
+
+
+def slow_decay(per_second):
+    return noise(1)[0] * per_second ** (np.arange(1500)[:, None] / 125)
+
+
+@pytest.mark.parametrize(
+    "wanted, clip",
+    [
+        ("alive", noise(1500)),
+        ("alive", recording()[:2500]),
+        ("frozen", np.repeat(noise(1), 1500, axis=0)),
+        ("frozen", np.concatenate([noise(700), np.repeat(noise(1), 800, axis=0)])),
+        ("alive", np.concatenate([np.repeat(noise(1), 800, axis=0), noise(700)])),
+        ("frozen", slow_decay(0.7)),
+        ("alive", slow_decay(0.01)[:650]),  # it is dying: 4 % from frame to frame
+        ("silent", slow_decay(0.01)),
+        ("silent", np.concatenate([noise(700), 1e-4 * noise(800)])),
+        ("silent", np.zeros((1500, 100))),
+        ("cycling", np.tile(noise(2), (750, 1))),
+        ("cycling", np.tile(noise(50), (30, 1))),
+        ("cycling", np.tile(noise(300), (5, 1)) * (1 + 1e-3 * noise(1500, seed=1))),
+        ("alive", np.tile(noise(400), (4, 1))),  # longer than half of what is looked at
+    ],
+)
+def test_the_fate_of_clips_whose_fate_is_known(wanted, clip):
+    assert analysis.fate(clip) == wanted
+    assert analysis.fate(1e3 * clip) == wanted  # it is no matter of level
+
+
+def test_the_fate_of_a_short_clip_is_not_guessed():
+    with pytest.raises(ValueError, match="a clip of 600 frames has no fate yet: give 625"):
+        analysis.fate(noise(600))
+
+
+@pytest.mark.parametrize("rate", [1, 2, 4])
+def test_onsets_are_counted(rate):
+    seconds = np.arange(1250) / 125
+    since = seconds % (1 / rate)
+    clip = np.exp(-4 * since)[:, None] * noise(1)
+    assert analysis.onsets_per_second(clip) == pytest.approx(rate, abs=0.2)
+
+
+def clips(count, seed, correlation=0.0, m=20):
+    """Noise whose square roots hang together over time, always as loud and with the same steps."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        z = rng.normal(size=(2504, m))
+        z = sum(correlation**lag * z[4 - lag : len(z) - lag] for lag in range(5))
+        made.append((5 + 0.1 * z / np.diff(z, axis=0).std()) ** 2)
+    return made
+
+
+@pytest.mark.parametrize("scale", analysis.SCALES)
+def test_a_judge_cannot_tell_two_halves_of_one_kind_apart(scale):
+    assert abs(analysis.two_sample_accuracy(clips(6, 0), clips(6, 1), scale) - 0.5) < 0.12
+
+
+def test_a_judge_of_texture_hears_what_one_of_steps_and_spectra_does_not():
+    white, red = clips(6, 0), clips(6, 1, correlation=0.9)
+    assert analysis.two_sample_accuracy(white, red, "texture") > 0.95
+    assert analysis.two_sample_accuracy(white, red, "steps") < 0.8
+    assert analysis.two_sample_accuracy(white, red, "spectrum") < 0.8
+
+
+def test_every_judge_tells_music_from_noise():
+    music = np.array_split(recording(), 6)
+    other = [0.02 * noise(len(clip), seed) for seed, clip in enumerate(music)]
+    for scale in analysis.SCALES:
+        assert analysis.two_sample_accuracy(music, other, scale) > 0.9, scale
+
+
+def test_a_judge_is_asked_for_what_there_is():
+    with pytest.raises(ValueError, match="no scale 'taste'; choose one of spectrum, movement"):
+        analysis.two_sample_accuracy(clips(2, 0), clips(2, 1), "taste")
+    with pytest.raises(ValueError, match="two clips of each kind"):
+        analysis.two_sample_accuracy(clips(2, 0), clips(1, 1), "steps")

@@ -133,3 +133,49 @@ def test_bad_arguments_are_named(run, wrong, sentence):
 def test_output_that_grows_without_bounds_is_refused(small):
     with pytest.raises(ValueError, match="without bounds"):
         generate(small, 50, strategy="sample", sigma_scale=3e38)
+
+
+@pytest.fixture(scope="module")
+def several():
+    """A run that predicts three frames of four numbers at once, each feature with its own scale."""
+    config = NetworkConfig(4, layers=2, units=6, components=3, frames=3, feature_scales=True)
+    model = networks.build(config)
+    rng = np.random.default_rng(0)
+    model.set_weights([0.5 * rng.normal(size=w.shape) for w in model.get_weights()])
+    primer = rng.normal(size=(20, 4)).astype(np.float32)
+    return experiments.in_memory(config, model, primer)
+
+
+@pytest.mark.parametrize("sigma_scale", [0.0, 1.0])
+def test_frames_predicted_together_equal_the_teacher_forced_network(several, sigma_scale):
+    """The noise of a step, recovered, is that of its mixture, stretched by the feature scales."""
+    made, components = generate(several, 50, strategy="greedy", sigma_scale=sigma_scale, seed=5)
+    assert made.shape == (1, 50, 4) and components.shape == (1, 50)
+    heard = several.primer[2:]  # 20 frames are six steps of three, and two too many
+    rows = np.concatenate([heard, made[0, :48]]).reshape(-1, 12)
+    output = np.asarray(several.model(rows[None, :-1]))[0, 5:]
+    mixture = networks.read_output(output, several.network)
+    scales = networks.feature_scales(output, several.network)
+    peaks = mixtures.standardised_log_weights(mixture)
+    np.testing.assert_array_equal(np.argmax(peaks, axis=-1), components[0, :48:3])
+    means = np.take_along_axis(mixture.means, components[0, :48:3, None, None], axis=1)[:, 0]
+    sigma = np.take_along_axis(mixture.scales, components[0, :48:3, None], axis=1)
+    noise = (rows[6:] / scales - means) / sigma
+    if sigma_scale:
+        assert 0.8 < noise.std() < 1.2 and np.abs(noise).max() < 4
+    else:
+        np.testing.assert_allclose(noise * sigma, 0, atol=1e-4)
+
+
+def test_of_frames_predicted_together_any_number_can_be_asked_for(several):
+    long = generate(several, 50, strategy="sample", seed=2).vectors[0]
+    for steps in (1, 2, 3, 4, 49):
+        made = generate(several, steps, strategy="sample", seed=2).vectors[0]
+        np.testing.assert_array_equal(made, long[:steps])
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2])
+def test_a_primer_too_short_for_a_step_counts_as_none(several, frames):
+    nothing = generate(several, 9, primer=np.empty((0, 4))).vectors
+    made = generate(several, 9, primer=np.ones((frames, 4), np.float32)).vectors
+    np.testing.assert_array_equal(made, nothing)

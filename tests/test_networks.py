@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 
-from cmc_helpers import mixtures
+from cmc_helpers import mixtures, networks
 from cmc_helpers.networks import (
     CELLS,
     STACKS,
@@ -266,3 +267,50 @@ def test_a_network_that_cannot_be_is_refused(asked, sentence):
 def test_a_config_survives_its_dictionary():
     config = NetworkConfig(features=7, layers=1, units=32, stack="paper", sigma_floor=0.1)
     assert NetworkConfig(**config.to_dict()) == config
+
+
+# Several frames at once, and a scale for each feature
+
+
+def test_several_frames_are_one_wide_vector():
+    config = NetworkConfig(features=3, layers=1, units=4, components=2, frames=4)
+    assert config.width == 12 and config.outputs == 2 * 2 + 2 * 12
+    model = build(config)
+    assert model.input_shape == (None, None, 12) and model.output_shape == (None, None, 28)
+
+
+def test_the_loss_counts_for_one_frame():
+    one = NetworkConfig(features=12, components=2)
+    four = NetworkConfig(features=3, components=2, frames=4)
+    y, output = np.random.default_rng(0).normal(size=(2, 5, 12)), np.ones((2, 5, one.outputs))
+    np.testing.assert_allclose(4 * np.asarray(loss(four)(y, output)), loss(one)(y, output))
+
+
+SCALED = NetworkConfig(features=3, components=4, feature_scales=True)
+
+
+def test_feature_scales_are_numbers_whose_product_is_1():
+    output = 10 * np.random.default_rng(0).normal(size=(7, SCALED.outputs))
+    scales = networks.feature_scales(output, SCALED)
+    assert scales.shape == (7, 3) and SCALED.outputs == 2 * 4 + 4 * 3 + 3
+    np.testing.assert_allclose(scales.prod(axis=-1), 1)
+    assert (scales > np.exp(-4)).all() and (scales < np.exp(4)).all()
+    assert networks.feature_scales(output, NetworkConfig(features=3, components=4)) == 1.0
+
+
+def test_the_loss_with_feature_scales_is_the_density_of_ellipses():
+    """Component k is a normal with the covariance σ_k² diag(s²): SciPy's, of y itself."""
+    rng = np.random.default_rng(1)
+    y, output = rng.normal(size=(5, 3)), rng.normal(size=(5, SCALED.outputs))
+    scales = networks.feature_scales(output, SCALED)
+    mixture = mixtures.from_network_output(output[:, :20], 4, SCALED.sigma_floor)
+    for i in range(5):
+        logs = [
+            mixture.log_weights[i, k]
+            + scipy.stats.multivariate_normal(
+                mixture.means[i, k], np.diag((mixture.scales[i, k] * scales[i]) ** 2)
+            ).logpdf(y[i])
+            for k in range(4)
+        ]
+        nats = np.asarray(loss(SCALED)(y[i], output[i]))
+        np.testing.assert_allclose(nats, -scipy.special.logsumexp(logs), rtol=1e-5)

@@ -11,7 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmc_helpers import checkpoints, corpora, distribution, runs, sequences, training
+from cmc_helpers import (
+    checkpoints,
+    corpora,
+    distribution,
+    generation,
+    runs,
+    sequences,
+    training,
+)
 from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
@@ -437,3 +445,53 @@ def test_recordings_and_vectors_get_the_defaults_that_suit_them():
     assert sampling["strategy"] == "sample" and config.steps == 128
     network, _, sampling = training.defaults(bouncing())
     assert network.stack == "paper" and sampling["strategy"] == "greedy"
+
+
+def test_several_frames_are_cut_as_one_vector_after_the_other():
+    corpus = bouncing(hold_out=41)
+    config = replace(SHORT, input_noise=0.0, steps=6)
+    windows = Windows(corpus, training.fit_normaliser(corpus, 3), config, 3)
+    inputs, targets = windows.batch(0, 0)
+    assert inputs.shape == targets.shape == (4, 6, 24) and windows.length == 21
+    np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
+    vectors = corpus.split("train")[0]
+    assert windows.count == len(vectors) - 21 + 1
+    places = np.lib.stride_tricks.sliding_window_view(vectors, (21, 8))[:, 0].reshape(-1, 7, 24)
+    for window in np.concatenate([inputs, targets[:, -1:]], axis=1):
+        assert (places == window).all(axis=(1, 2)).any()
+    # 41 held-out frames hold two windows that stand one after the other, 18 frames apart.
+    assert windows.held_out_count == (41 - 3) // 18 == 2
+    (held_in, held_out) = next(windows.validation())
+    np.testing.assert_array_equal(held_in[1].reshape(-1, 8), corpus.split("validation")[0][18:36])
+    np.testing.assert_array_equal(
+        held_out[1, -1].reshape(-1, 8), corpus.split("validation")[0][36:39]
+    )
+
+
+def test_a_run_of_several_frames_is_trained_resumed_and_goes_on(tmp_path):
+    network = replace(NETWORK, frames=4, feature_scales=True)
+    config = replace(SHORT, epochs=2, steps=8)
+    whole = train(bouncing(), tmp_path / "whole", network, config)
+    assert whole.network == network and whole.normaliser.offset.shape == (32,)
+    train(bouncing(), tmp_path / "half", network, replace(config, epochs=1))
+    assert (
+        train(bouncing(), tmp_path / "half", config=config, resume=True).settings["training"]
+        == whole.settings["training"]
+    )
+    made = generation.generate(whole, 30)
+    assert made.vectors.shape == (1, 30, 8)
+    with pytest.raises(TrainingError, match="only 11 frames to train on"):
+        train(bouncing(11, 0), tmp_path / "short", network, config)
+
+
+def test_the_innovations_of_several_frames_are_what_a_line_does_not_foresee():
+    """The residual of NumPy's least squares, whitened; music's mere differences are larger."""
+    corpus = music(frames=3000)
+    normaliser = training.fit_normaliser(corpus, 2)
+    x = corpus.split("train")[0].reshape(-1, 200).astype(float)
+    before, after = x[:-1], np.diff(x, axis=0)
+    residual = after - before @ np.linalg.lstsq(before, after)[0]
+    white = residual @ normaliser.matrix
+    np.testing.assert_allclose(white.T @ white / len(white), np.eye(200), atol=0.02)
+    np.testing.assert_allclose(normaliser.matrix @ normaliser.inverse, np.eye(200), atol=1e-8)
+    np.testing.assert_allclose(normaliser.offset, x.mean(axis=0))
