@@ -216,3 +216,37 @@ def test_a_step_is_that_of_keras():
         model.train_on_batch(x[:, :-1], x[:, 1:])
     weights = [np.abs(weight).sum() for weight in model.get_weights()]
     np.testing.assert_allclose(ours[-len(weights) :], weights, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_slurm_script_tells_every_node_who_it_is(tmp_path, begun):
+    """With stand-ins for Slurm's programs and for cmc, which says what it was told."""
+    tools = {
+        "scontrol": 'echo "node1"; echo "node2"',
+        "srun": 'shift; for i in 0 1; do SLURM_PROCID=$i "$@"; done',
+        "cmc": 'echo "$TF_CONFIG" | tr "\\n" " "; echo "; $@"',
+    }
+    for name, script in tools.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    run = tmp_path / "my run"
+    if begun:
+        run.mkdir()
+        (run / "config.json").write_text("{}")
+    ended = subprocess.run(
+        ["bash", str(ROOT / "docs" / "slurm_train.sh"), "bach", str(run)],
+        env=os.environ
+        | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "node[1-2]"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert len(lines) == 2
+    for index, line in enumerate(lines):
+        described, told = line.split("; ")
+        assert json.loads(described) == {
+            "cluster": {"worker": ["node1:2222", "node2:2222"]},
+            "task": {"type": "worker", "index": index},
+        }
+        assert told == f"train bach --run {run}{' --resume' if begun else ''} --workers"
