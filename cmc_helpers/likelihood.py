@@ -31,7 +31,8 @@ def nats_per_frame(run, features):
         raise ValueError(f"{len(features)} frames are too few to foresee any of them: give more")
     x = np.asarray(features[: steps * network.frames], float).reshape(steps, network.width)
     z = run.normaliser.transform(x).astype(float)
-    output = np.asarray(run.model(z[None, :-1].astype(np.float32)))[0].astype(float)
+    # Called directly, the model would take its steps one by one in Python.
+    output = run.model.predict_on_batch(z[None, :-1].astype(np.float32))[0].astype(float)
     mixture = networks.read_output(output, network)
     y = z[1:] / networks.feature_scales(output, network)
     log_density = mixtures.log_density(y, mixture) + run.normaliser.log_volume
