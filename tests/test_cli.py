@@ -611,6 +611,8 @@ def show(self, message):
         os.kill(os.getpid(), signal.{signal})
 
 notebook.TerminalProgress.show = show
+# A shell starts what runs in the background deaf to Ctrl-C, and these tests with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(max(cli.main(arguments) for arguments in {commands}))
 """
 
