@@ -32,14 +32,13 @@ def main(arguments=None):
         return work(given)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"5 x 100, K = 10, m = 100, whole batch {given.batch} x {given.steps}, {cores} cores")
-    print("workers   cores each   thousand frames/s   efficiency")
+    print("workers   cores each   thousand frames/s   of the first row")
     first = None
     for count in given.workers:
         each = max(1, cores // count)
         speed = frames_per_second(given, count, each)
-        first = first or speed / given.workers[0]
-        share = speed / (first * count)
-        print(f"{count:7d}   {each:10d}   {speed / 1e3:17.1f}   {share:10.2f}", flush=True)
+        first = first or speed
+        print(f"{count:7d}   {each:10d}   {speed / 1e3:17.1f}   {speed / first:16.2f}", flush=True)
 
 
 def frames_per_second(given, count, cores):
