@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from notebook_rules import ROOT
 
+from cmc_helpers.audio import write_audio
+from cmc_helpers.corpora import build_corpus
+from cmc_helpers.features import FeatureConfig
+
 
 @pytest.fixture
 def benchmark(monkeypatch):
@@ -126,3 +130,24 @@ def test_a_frame_costs_what_its_matrix_products_cost(benchmark):
     weights = 60 * 100 + 5 * (100 + 100) * 400 + 100 * 620
     flop = training.flop_per_frame(argparse.Namespace(**size))
     assert flop == 6 * weights - 2 * 60 * 100
+
+
+def test_ingredients_are_compared_in_a_table(benchmark, monkeypatch, tmp_path, capsys):
+    (tmp_path / "sounds").mkdir()
+    for number in range(4):
+        noise = 0.1 * np.random.default_rng(number).normal(size=8 * 8000)
+        write_audio(tmp_path / "sounds" / f"{number}.wav", noise)
+    folder = tmp_path / "corpus"
+    build_corpus(tmp_path / "sounds", folder, FeatureConfig(), hold_out=0.5)
+    ingredients = benchmark("ingredients")
+    for name, value in (("CLIPS", 2), ("SECONDS", 6), ("JUDGED", 5), ("FRAMES", 32 * 16)):
+        monkeypatch.setattr(ingredients, name, value)
+    monkeypatch.setattr(ingredients, "DEFAULT", dict(layers=1, units=8, components=2))
+    names = ["squared error", "4 frames, feature scales"]
+    ingredients.main([str(folder), "--updates", "2", "--only", *names])
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rows = {row[0]: row[1:] for row in rows if len(row) == 9}
+    assert {"copying", "real music", *names} <= set(rows)
+    assert rows["squared error"][0] == "" and np.isfinite(float(rows[names[1]][0]))
+    assert all(0 <= float(judged) <= 1 for judged in rows[names[1]][3:])
