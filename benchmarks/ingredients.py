@@ -2,12 +2,14 @@
 
     .venv/bin/python benchmarks/ingredients.py CORPUS [--updates 500] [--only NAME]
 
-CORPUS is a folder made by `cmc corpus`. Every row trains so many updates, on as many frames in each
-of them, and differs from the default in what its name says. "nats" is the held-out likelihood per
-frame on linear amplitudes, lower is better. Then 24 clips of 30 s run free, primed with held-out
-music: how many ended frozen, cycling or silent; notes per second; and how often a linear judge
-tells their last 20 s from real ones, at five scales (0.5: never; `analysis.two_sample_accuracy`).
-The row "real music" judges other real music, from the training part.
+CORPUS is a folder made by `cmc corpus`. Every network trains so many updates, on as many frames in
+each of them, and differs from the default in what its name says. "nats" is the held-out likelihood
+per frame on linear amplitudes, lower is better. Then 24 clips of 30 s run free, primed with
+held-out music, in two ways: full sampling as in the paper, and sampling with less of σ and sharper
+weights (T: `mixtures.with_pi_temperature`). Counted are how many ended frozen, cycling or silent;
+notes per second; loudness relative to real music; and how often a linear judge tells their last
+20 s from real ones, at five scales (0.5: never; `analysis.two_sample_accuracy`). The row
+"real music" judges other real music, from the training part.
 """
 
 import argparse
@@ -15,28 +17,33 @@ import datetime
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
-from cmc_helpers import analysis, corpora, generation, likelihood, training
-from cmc_helpers.features import features_to_amplitudes
+from cmc_helpers import analysis, corpora, evaluation, likelihood, training
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 
 CLIPS, SECONDS, JUDGED = 24, 30, 20  # judged: seconds at the end
 FRAMES = 32 * 256  # of an update
 DEFAULT = dict(layers=2, units=128, components=8)
-ROWS = {  # name → what differs in the network
-    "default": {},
-    "plain stack": dict(stack="paper"),
-    "K = 1": dict(components=1),
-    "squared error": dict(components=0),
-    "feature scales": dict(feature_scales=True),
-    "2 frames": dict(frames=2),
-    "4 frames": dict(frames=4),
-    "4 frames, feature scales": dict(frames=4, feature_scales=True),
-    "8 frames": dict(frames=8),
-    "3 x 256, K = 16": dict(layers=3, units=256, components=16),
+ROWS = {  # name → what differs in the network, and in its training
+    "default": ({}, {}),
+    "plain stack": (dict(stack="paper"), {}),
+    "K = 1": (dict(components=1), {}),
+    "squared error": (dict(components=0), {}),
+    "feature scales": (dict(feature_scales=True), {}),
+    "2 frames": (dict(frames=2), {}),
+    "4 frames": (dict(frames=4), {}),
+    "8 frames": (dict(frames=8), {}),
+    "4 frames, feature scales": (dict(frames=4, feature_scales=True), {}),
+    "4 frames, K = 1": (dict(frames=4, components=1), {}),
+    "4 frames, K = 16": (dict(frames=4, components=16), {}),
+    "4 frames, input noise 0.3": (dict(frames=4), dict(input_noise=0.3)),
+    "4 frames, 3 x 256": (dict(frames=4, layers=3, units=256), {}),
 }
+SETTINGS = {  # name → how a mixture is sampled
+    "σ, T = 1": dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0),
+    "0.7 σ, T = 0.7": dict(strategy="sample", sigma_scale=0.7, pi_temperature=0.7),
+}
+MEANS = {"means": dict(strategy="greedy", sigma_scale=0.0)}
 
 
 def main(arguments=None):
@@ -47,75 +54,58 @@ def main(arguments=None):
     parser.add_argument("--output", help="a Markdown file for the table")
     given = parser.parse_args(arguments)
     quiet_tensorflow()
-    corpus = corpora.open_corpus(given.corpus)
+    corpus, scales = corpora.open_corpus(given.corpus), analysis.SCALES
     lines = [
         f"{datetime.date.today()}, {corpus.name}, {given.updates} updates of {FRAMES} frames\n",
-        "| | nats | died | notes/s | " + " | ".join(analysis.SCALES) + " |",
-        "|---|---:|---:|---:|" + "---:|" * len(analysis.SCALES),
-        f"| copying | {likelihood.copying(corpus):.1f} |" + " |" * (2 + len(analysis.SCALES)),
+        "| network | nats | sampled | died | notes/s | level | " + " | ".join(scales) + " |",
+        "|---|---:|---|---:|---:|---:|" + "---:|" * len(scales),
+        f"| copying | {likelihood.copying(corpus):.1f} |" + " |" * (4 + len(scales)),
     ]
-    real = excerpts(corpus, "validation", JUDGED)
-    lines.append(row("real music", None, excerpts(corpus, "train", JUDGED), real, corpus))
+    real = evaluation.excerpts(corpus, "validation", JUDGED, CLIPS)
+    other = evaluation.excerpts(corpus, "train", JUDGED, CLIPS)
+    lines.append(row("real music", None, "", evaluation.measure(other, real, corpus.config)))
     for name in given.only:
-        network = NetworkConfig(corpus.width, **DEFAULT | ROWS[name])
         with tempfile.TemporaryDirectory() as folder, terminal_progress(name) as progress:
-            run = trained(corpus, network, given.updates, Path(folder) / "run", progress)
-            nats = likelihood.held_out(run, corpus) if network.components else None
-            lines.append(row(name, nats, running_free(run, corpus), real, corpus))
-        print(lines[-1], flush=True)
+            run = trained(corpus, name, given.updates, Path(folder) / "run", progress)
+            mixture = run.network.components > 0
+            nats = likelihood.held_out(run, corpus) if mixture else None
+            for setting, sampling in (SETTINGS if mixture else MEANS).items():
+                free = evaluation.running_free(run, corpus, CLIPS, SECONDS, **sampling)
+                music = evaluation.measure(free, real, corpus.config)
+                lines.append(row(name, nats, setting, music))
+                print(lines[-1], flush=True)
     text = "\n".join(lines)
     print(text)
     if given.output:
         Path(given.output).write_text(text + "\n", "utf-8")
 
 
-def trained(corpus, network, updates, folder, progress):
+def trained(corpus, name, updates, folder, progress):
+    """The run that the row `name` describes."""
+    network_changes, training_changes = ROWS[name]
+    network = NetworkConfig(corpus.width, **DEFAULT | network_changes)
     config = training.TrainingConfig(
         epochs=1,
         batches_per_epoch=updates,
         batch=32,
         steps=FRAMES // 32 // network.frames,
         keep="last",
+        **training_changes,
     )
     return training.train(corpus, folder, network, config, progress=progress)
 
 
-def running_free(run, corpus):
-    """Features of the clips that a run makes, each from its own held-out primer."""
-    free = []
-    for number, primer in enumerate(excerpts(corpus, "validation", 1.5)):
-        made = generation.generate(
-            run, corpus.config.frames(SECONDS), primer=primer, seed=number, sigma_scale=None
-        )
-        free.append(made.vectors[0])
-    return free
-
-
-def excerpts(corpus, split, seconds):
-    """Features of so many seconds from the middle of the longest pieces, as many as CLIPS."""
-    frames = corpus.config.frames(seconds)
-    pieces = sorted(corpus.split(split), key=len)[-CLIPS:]
-    starts = [max(len(piece) - frames, 0) // 2 for piece in pieces]
-    return [piece[start : start + frames] for piece, start in zip(pieces, starts, strict=True)]
-
-
-def row(name, nats, clips, real, corpus):
-    """A line of the table about `clips`, lists of features."""
-    clips, real = (
-        [features_to_amplitudes(np.asarray(x, float), corpus.config) for x in kind]
-        for kind in (clips, real)
-    )
-    died = sum(analysis.fate(clip) != "alive" for clip in clips)
-    notes = np.mean([analysis.onsets_per_second(clip) for clip in clips])
-    judged = [clip[-corpus.config.frames(JUDGED) :] for clip in clips]
-    accuracies = [analysis.two_sample_accuracy(real, judged, scale) for scale in analysis.SCALES]
-    nats = "" if nats is None else f"{nats:.1f}"
+def row(name, nats, sampled, music):
+    """A line of the table: two names, nats per frame or None, and an `evaluation.Music`."""
+    count = sum(music.fates.values())
     parts = [
         name,
-        nats,
-        f"{died} of {len(clips)}",
-        f"{notes:.1f}",
-        *(f"{a:.2f}" for a in accuracies),
+        "" if nats is None else f"{nats:.1f}",
+        sampled,
+        f"{count - music.fates.get('alive', 0)} of {count}",
+        f"{music.onsets:.1f}",
+        f"{music.level:.1f}",
+        *(f"{accuracy:.2f}" for accuracy in music.two_sample.values()),
     ]
     return "| " + " | ".join(parts) + " |"
 

@@ -14,7 +14,7 @@ from cmc_helpers.notebook import quiet_tensorflow
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", nargs="?", default="bach_prelude")
+    parser.add_argument("run", nargs="?", default="passage")
     parser.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args()
     quiet_tensorflow()

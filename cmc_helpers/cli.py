@@ -1,7 +1,8 @@
 """`cmc …`: the command line, a thin face over the modules of this package.
 
 The exit status is 0, or 2 with one line on standard error that says what is wrong with which file
-and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for `train` and `generate`.
+and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for
+`train`, `generate` and `evaluate`.
 """
 
 import math
@@ -19,6 +20,7 @@ import numpy as np
 from cmc_helpers import (
     corpora,
     distribution,
+    evaluation,
     generation,
     inversion,
     mixtures,
@@ -426,6 +428,42 @@ def _changed(usual, given):
     return type(usual)(**settings | {k: v for k, v in given.items() if k in settings})
 
 
+def _sampling(command):
+    """The options that say how the next vector is chosen."""
+    options = (
+        click.option(
+            "--strategy",
+            type=click.Choice(mixtures.STRATEGIES),
+            help="How a vector is chosen from the mixture: the highest mean; the highest point; "
+            "one of the means in the subset of --tau; or a Gaussian by its weight.",
+            show_default="the run's",
+        ),
+        click.option(
+            "--tau",
+            type=_Number(0, 1),
+            help="For tempered: the share of the weight in the subset to choose from; 0 is the "
+            "highest mean alone, 1 all of them.",
+            show_default="the run's",
+        ),
+        click.option(
+            "--sigma-scale",
+            type=_Number(0, 100),
+            help="How much of the Gaussian's noise is added: 0 none, 1 all.",
+            show_default="the run's; with another --strategy 1 for sample, else 0",
+        ),
+        click.option(
+            "--pi-temperature",
+            type=_Number(0.01, 100),
+            help="Below 1 the likely Gaussians are drawn more often than their weight says, above "
+            "1 the rare ones.",
+            show_default="the run's; with another --strategy 1",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @commands.command("generate")
 @click.argument("run")
 @_output("The file to write: .csv, or for sound .wav, .flac, .ogg (or .csv for its features).")
@@ -438,26 +476,7 @@ def _changed(usual, given):
 @click.option(
     "--seconds", type=_Number(0.01, 3600), help="How much sound to make.", show_default="10"
 )
-@click.option(
-    "--strategy",
-    type=click.Choice(mixtures.STRATEGIES),
-    help="How a vector is chosen from the mixture: the highest mean; the highest point; one of the "
-    "means in the subset of --tau; or a Gaussian by its weight.",
-    show_default="the run's",
-)
-@click.option(
-    "--tau",
-    type=_Number(0, 1),
-    help="For tempered: the share of the weight in the subset to choose from; 0 is the highest "
-    "mean alone, 1 all of them.",
-    show_default="the run's",
-)
-@click.option(
-    "--sigma-scale",
-    type=_Number(0, 100),
-    help="How much of the Gaussian's noise is added: 0 none, 1 all.",
-    show_default="the run's; with another --strategy 1 for sample, else 0",
-)
+@_sampling
 @_seed("The same seed gives the same bytes, but in Ogg: that is never twice the same.", default=1)
 @click.option(
     "--prime",
@@ -466,7 +485,7 @@ def _changed(usual, given):
     "nothing.",
     show_default="the run's own",
 )
-def generate_command(run, output, steps, seconds, strategy, tau, sigma_scale, seed, prime):
+def generate_command(run, output, steps, seconds, seed, prime, **sampling):
     """Let the network of RUN go on by itself.
 
     RUN is a folder made by cmc train, or the name of a run that ships (see cmc runs).
@@ -489,12 +508,10 @@ def generate_command(run, output, steps, seconds, strategy, tau, sigma_scale, se
         (vectors,), _ = generation.generate(
             loaded,
             steps,
-            strategy=strategy,
-            tau=tau,
-            sigma_scale=sigma_scale,
             seed=seed,
             primer=_primer(prime, loaded),
             progress=progress,
+            **sampling,
         )
     if Path(output).suffix.lower() == ".csv":
         write_csv(output, vectors)
@@ -518,6 +535,43 @@ def _primer(prime, run):
     return extract_features(read_audio(prime, run.features.sample_rate), run.features)
 
 
+@commands.command("evaluate")
+@click.argument("run")
+@click.argument("data")
+@click.option(
+    "--clips",
+    type=click.IntRange(2, 10_000),
+    default=evaluation.CLIPS,
+    help="How many run free, each from another primer.",
+)
+@click.option(
+    "--seconds",
+    type=_Number(20, 3600),
+    default=evaluation.SECONDS,
+    help="How long each of them runs.",
+)
+@_sampling
+def evaluate_command(run, data, clips, seconds, **sampling):
+    """Measure how well RUN foresees the held-out part of DATA, and what it makes when it runs free.
+
+    RUN is a folder made by cmc train, or the name of a run that ships (see cmc runs); DATA a corpus
+    made by cmc corpus, or a single recording. Every number stands beside that of real music.
+    """
+    _start_tensorflow()
+    loaded = runs.load(runs.find(run))
+    corpus = corpora.open_corpus(data, loaded.features)
+    with terminal_progress("Running free") as progress:
+        found = evaluation.evaluate(loaded, corpus, clips, seconds, progress, **sampling)
+    made, real = found.generated, found.real
+    fates = ", ".join(f"{count} {fate}" for fate, count in made.fates.items())
+    _say(f"held out: {found.nats:.1f} nats per frame (copying {found.copying:.1f})")
+    _say(f"{clips} clips of {seconds:g} s: {fates}")
+    _say(f"notes per second: {made.onsets:.2f} (real music {real.onsets:.2f})")
+    _say(f"level: {made.level:.2f} (real music {real.level:.2f})")
+    for scale, accuracy in made.two_sample.items():
+        _say(f"told from real music by its {scale}: {accuracy:.2f} ({real.two_sample[scale]:.2f})")
+
+
 @commands.command("runs")
 def runs_command():
     """List the trained runs that ship, and what each is."""
@@ -525,13 +579,12 @@ def runs_command():
     width = max(map(len, shipped), default=0)
     for name, folder in shipped.items():
         settings = runs.read_settings(folder)
-        data, network, sampling = (settings[part] for part in ("data", "network", "sampling"))
+        data = settings["data"]
         length = _length(data["train_frames"], runs.read_feature_config(folder))
-        _say(
-            f"{name:{width}}  {data['name']}, {length}; {network['stack']} stack of "
-            f"{network['layers']} x {network['units']}, {network['components']} Gaussians; "
-            f"{sampling['strategy']}, tau {sampling['tau']}, sigma-scale {sampling['sigma_scale']}"
-        )
+        network = networks.in_words(networks.NetworkConfig(**settings["network"]))
+        strategy, *knobs = (f"{knob} {value}" for knob, value in settings["sampling"].items())
+        sampling = ", ".join([strategy.split()[1], *knobs]).replace("_", "-")
+        _say(f"{name:{width}}  {data['name']}, {length}; {network}; {sampling}")
     if not shipped:
         _say("No run ships with this version: cmc train makes one.")
 

@@ -8,6 +8,7 @@ Notebook: 07.
 """
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -176,17 +177,16 @@ def features_to_amplitudes(features, config):
 class Normaliser:
     """The affine map between features and what the network sees: z = (x − offset) · matrix.
 
-    offset: (m,). matrix and inverse: (m, m). Fitted on the training part of a corpus only.
+    offset: (m,). matrix: (m, m), invertible. Fitted on the training part of a corpus only.
     """
 
     offset: np.ndarray
     matrix: np.ndarray
-    inverse: np.ndarray
 
     @classmethod
     def identity(cls, m):
         """Leave vectors as they are (the dummy experiments)."""
-        return cls(np.zeros(m), np.eye(m), np.eye(m))
+        return cls(np.zeros(m), np.eye(m))
 
     @classmethod
     def maximum(cls, sequences, together=1):
@@ -197,7 +197,7 @@ class Normaliser:
         largest, m = 1e-12, 0
         for x in sequences:  # one sequence at a time: a corpus need not fit in memory
             largest, m = max(largest, float(np.abs(x[:]).max())), x.shape[1] * together
-        return cls(np.zeros(m), np.eye(m) / largest, np.eye(m) * largest)
+        return cls(np.zeros(m), np.eye(m) / largest)
 
     @classmethod
     def whitened_innovations(cls, sequences, together=1, floor=1e-4):
@@ -230,7 +230,12 @@ class Normaliser:
             outer = squares - covered.T @ np.linalg.solve(known + ridge, covered)
         variances, axes = np.linalg.eigh(outer / count)
         scales = np.sqrt(np.maximum(variances, floor * max(variances.mean(), 1e-12)))
-        return cls(total / frames, (axes / scales) @ axes.T, (axes * scales) @ axes.T)
+        return cls(total / frames, (axes / scales) @ axes.T)
+
+    @cached_property
+    def inverse(self):
+        """The inverse of `matrix`, (m, m)."""
+        return np.linalg.inv(self.matrix)
 
     def transform(self, features):
         """Features (..., m) → what the network sees (..., m), float32."""

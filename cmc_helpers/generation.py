@@ -32,6 +32,7 @@ def generate(
     strategy=None,
     tau=None,
     sigma_scale=None,
+    pi_temperature=None,
     seed=0,
     sequences=1,
     primer=None,
@@ -40,14 +41,17 @@ def generate(
 ):
     """Generate `steps` frames after a primer: x̂_{t+1} chosen from P(· | M(x̂_t, h_t, c_t)).
 
-    run: `runs.Run`. strategy, tau, sigma_scale: see `mixtures.next_vector`; None takes the run's
-    recommended setting (and, when only a strategy is given, that strategy's own sigma_scale).
+    run: `runs.Run`. strategy, tau, sigma_scale, pi_temperature: see `mixtures.next_vector`; None
+    takes the run's recommended setting (but for another strategy than the run's, that strategy's
+    own sigma_scale, and 1 as pi_temperature).
     seed: an integer ≥ 0; sequence i of many equals sequence i of fewer. primer: features (T, m) to
     listen to first; None takes the run's own, an empty array starts from x₀ = 0, h₀ = c₀ = 0.
     form: "exact" or "paper" standardised weights. progress(done, total, message) is called every
     block. Returns `Generated`. Raises ValueError in one sentence for bad arguments.
     """
-    strategy, tau, sigma_scale = settings(run, strategy, tau, sigma_scale)
+    strategy, tau, sigma_scale, pi_temperature = settings(
+        run, strategy, tau, sigma_scale, pi_temperature
+    )
     if steps < 1 or sequences < 1:
         raise ValueError(f"steps and sequences must be at least 1, not {steps} and {sequences}")
     if seed < 0:
@@ -79,6 +83,7 @@ def generate(
             noises,
             np.float32(tau),
             np.float32(sigma_scale),
+            np.float32(pi_temperature),
         )
         vectors.append(np.asarray(made)[~is_forced])
         components.append(np.asarray(chosen)[~is_forced])
@@ -94,19 +99,21 @@ def generate(
     return Generated(made[:, :steps], np.repeat(chosen, together, axis=1)[:, :steps])
 
 
-def settings(run, strategy=None, tau=None, sigma_scale=None):
+def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None):
     """The sampling settings in force: what is given, else what the run recommends; checked."""
+    recommended = strategy in (None, run.sampling["strategy"])
+    strategy = run.sampling["strategy"] if strategy is None else strategy
+    tau = run.sampling["tau"] if tau is None else tau
     if sigma_scale is None:
-        recommended = strategy in (None, run.sampling["strategy"])
         sigma_scale = (
             run.sampling["sigma_scale"] if recommended else mixtures.default_sigma_scale(strategy)
         )
-    strategy = run.sampling["strategy"] if strategy is None else strategy
-    tau = run.sampling["tau"] if tau is None else tau
-    mixtures.check_sampling(strategy, tau, sigma_scale)
+    if pi_temperature is None:
+        pi_temperature = run.sampling["pi_temperature"] if recommended else 1.0
+    mixtures.check_sampling(strategy, tau, sigma_scale, pi_temperature)
     if sigma_scale and not run.network.components:
         raise ValueError("a network without a mixture has no σ to add: leave sigma_scale at 0")
-    return strategy, tau, sigma_scale
+    return strategy, tau, sigma_scale, pi_temperature
 
 
 def _primed(run, primer):
@@ -145,12 +152,20 @@ def _compiled(run, strategy, form):
 
     config = run.network
 
-    def block(frame, states, forced, is_forced, uniforms, noises, tau, sigma_scale):
+    def block(frame, states, forced, is_forced, uniforms, noises, tau, sigma_scale, pi_temperature):
         def advance(t, frame, states, vectors, components):
             output, states = networks.step(run.model, config, frame, states)
             mixture = networks.read_output(output, config, ops)
             vector, component = mixtures.next_vector(
-                mixture, strategy, uniforms[t], noises[t], tau, sigma_scale, form, ops
+                mixture,
+                strategy,
+                uniforms[t],
+                noises[t],
+                tau,
+                sigma_scale,
+                form,
+                ops,
+                pi_temperature,
             )
             vector = vector * networks.feature_scales(output, config, ops)
             vectors = ops.slice_update(vectors, (t, 0, 0), vector[None])

@@ -99,6 +99,17 @@ def tempered_log_weights(log_weights, tau, xp=np):
     return kept_weights - _logsumexp(kept_weights, xp)
 
 
+def with_pi_temperature(mixture, temperature, xp=np):
+    """The mixture with weights ∝ π^(1/T); means and scales stay.
+
+    T in (0, ∞): below 1 the likely components gain, above 1 the rare ones. What the field calls a
+    temperature (of sketch-rnn's, Ha and Eck 2017, it is the half that acts on π); not the paper's
+    τ, for no component is left out. Notebook: 09, section 10.
+    """
+    log_weights = mixture.log_weights / temperature
+    return mixture._replace(log_weights=log_weights - _logsumexp(log_weights, xp))
+
+
 def choose(log_weights, uniform, xp=np):
     """Draw component indices (...) from ln weights (..., K) and uniform numbers (...) in (0, 1].
 
@@ -129,18 +140,30 @@ def exact_maximum(mixture, iterations=100, xp=np):
     return _pick(points, best, xp), best % means.shape[-2]
 
 
-def next_vector(mixture, strategy, uniform, noise, tau=0.6, sigma_scale=None, form="exact", xp=np):
+def next_vector(
+    mixture,
+    strategy,
+    uniform,
+    noise,
+    tau=0.6,
+    sigma_scale=None,
+    form="exact",
+    xp=np,
+    pi_temperature=1.0,
+):
     """One vector by one of the paper's four strategies (section 2.1.2), and its component.
 
     strategy: "greedy" (the top mean of π̂), "exact" (the maximum of the density), "tempered" (a
     mean from the subset S of τ, drawn by π̂), "sample" (a component drawn by π, with its noise).
     uniform (...) in (0, 1] and noise (..., m) ~ N(0, 1) are the random numbers to use.
     sigma_scale ≥ 0: how much of the component's σ · noise is added; the paper's first three
-    strategies mean 0, its fourth 1, and these are the defaults. form: see
+    strategies mean 0, its fourth 1, and these are the defaults. pi_temperature > 0: see
+    `with_pi_temperature`, which comes before all else; 1 changes nothing. form: see
     `standardised_log_weights`. Returns y (..., m) and the component's index (...).
     """
     if sigma_scale is None:
         sigma_scale = default_sigma_scale(strategy)
+    mixture = with_pi_temperature(mixture, pi_temperature, xp)
     if strategy == "exact":
         centre, component = exact_maximum(mixture, xp=xp)
     else:
@@ -160,7 +183,7 @@ def default_sigma_scale(strategy):
     return 1.0 if strategy == "sample" else 0.0
 
 
-def check_sampling(strategy, tau, sigma_scale):
+def check_sampling(strategy, tau, sigma_scale, pi_temperature):
     """Raise ValueError, in one sentence, for settings that no strategy can follow."""
     if strategy not in STRATEGIES:
         raise ValueError(
@@ -170,6 +193,8 @@ def check_sampling(strategy, tau, sigma_scale):
         raise ValueError(f"τ is a share of probability from 0 to 1, not {tau}")
     if not (0.0 <= sigma_scale < math.inf):
         raise ValueError(f"sigma_scale is a factor from 0 upwards, not {sigma_scale}")
+    if not (0.0 < pi_temperature < math.inf):
+        raise ValueError(f"pi_temperature is a number above 0, not {pi_temperature}")
 
 
 def _logsumexp(x, xp):

@@ -92,6 +92,16 @@ def small(features):
     return NetworkConfig(features, layers=2, units=32, components=4, stack="paper", sigma_floor=0.2)
 
 
+def in_words(config):
+    """A line that says what network this is: "residual stack of 5 x 100 LSTM, 10 Gaussians"."""
+    cell = {"lstm": "LSTM", "rnn": "plain recurrent", "dense": "feed-forward"}[config.cell]
+    head = f"{config.components} Gaussians" if config.components else "a mean alone"
+    if config.feature_scales:
+        head += " with a scale for each feature"
+    together = f", {config.frames} frames at once" if config.frames > 1 else ""
+    return f"{config.stack} stack of {config.layers} x {config.units} {cell}, {head}{together}"
+
+
 def build(config, weight_penalty=0.0):
     """A Keras model (batch, T, m) → raw mixture parameters (batch, T, 2K + K·m), or, without a
     mixture, means (batch, T, m); m is `config.width`.

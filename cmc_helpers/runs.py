@@ -4,7 +4,7 @@
 |-----------------|----------------------------------------------------------------------------|
 | config.json     | settings of features, network, training and sampling; data; versions       |
 | model.keras     | the network at its lowest held-out loss                                    |
-| normaliser.npz  | the corpus statistics: offset, matrix, inverse                             |
+| normaliser.npz  | the corpus statistics: offset and matrix                                   |
 | primer.npy      | features (T, m) to begin from when the user gives none                     |
 | history.csv     | one line an epoch: epoch, loss, validation loss                            |
 | checkpoint.npz  | a place between two batches, to go on from; not needed to generate         |
@@ -25,7 +25,8 @@ from cmc_helpers.mixtures import check_sampling
 from cmc_helpers.networks import NetworkConfig
 
 FORMAT = 1
-MEANS_ALONE = {"strategy": "greedy", "tau": 0.6, "sigma_scale": 0.0}  # what plain vectors need
+SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature")
+MEANS_ALONE = dict(zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0), strict=True))  # for plain vectors
 CONFIG, MODEL, NORMALISER, PRIMER, HISTORY, CHECKPOINT = (
     "config.json",
     "model.keras",
@@ -45,8 +46,8 @@ class Run:
     """A trained network with all it needs.
 
     settings: the whole config.json. features: FeatureConfig, or None for plain vectors. network:
-    NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau
-    and sigma_scale. model: keras.Model.
+    NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau,
+    sigma_scale and pi_temperature. model: keras.Model.
     """
 
     folder: Path
@@ -76,7 +77,7 @@ def load(folder):
             )
     try:
         network = NetworkConfig(**settings["network"])
-        sampling = {name: settings["sampling"][name] for name in ("strategy", "tau", "sigma_scale")}
+        sampling = {name: settings["sampling"][name] for name in SAMPLING}
         check_sampling(**sampling)
     except (ValueError, KeyError, TypeError) as problem:
         raise RunError(
@@ -143,7 +144,7 @@ def write_settings(folder, settings):
 def write_normaliser(folder, normaliser):
     """Write normaliser.npz."""
     with replacing(Path(folder) / NORMALISER, RunError) as temporary:
-        np.savez(temporary, **vars(normaliser))
+        np.savez(temporary, offset=normaliser.offset, matrix=normaliser.matrix)
 
 
 def read_normaliser(folder, m):
@@ -154,7 +155,7 @@ def read_normaliser(folder, m):
     path = Path(folder) / NORMALISER
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            normaliser = Normaliser(arrays["offset"], arrays["matrix"], arrays["inverse"])
+            normaliser = Normaliser(arrays["offset"], arrays["matrix"])
         fits = normaliser.offset.shape == (m,) and normaliser.matrix.shape == (m, m)
         fits = fits and np.allclose(normaliser.matrix @ normaliser.inverse, np.eye(m), atol=1e-6)
     except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile):

@@ -142,12 +142,13 @@ def test_ingredients_are_compared_in_a_table(benchmark, monkeypatch, tmp_path, c
     ingredients = benchmark("ingredients")
     for name, value in (("CLIPS", 2), ("SECONDS", 6), ("JUDGED", 5), ("FRAMES", 32 * 16)):
         monkeypatch.setattr(ingredients, name, value)
+    monkeypatch.setattr(ingredients.evaluation, "_JUDGED", 5)
     monkeypatch.setattr(ingredients, "DEFAULT", dict(layers=1, units=8, components=2))
     names = ["squared error", "4 frames, feature scales"]
     ingredients.main([str(folder), "--updates", "2", "--only", *names])
     lines = capsys.readouterr().out.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    rows = {row[0]: row[1:] for row in rows if len(row) == 9}
+    rows = {row[0]: row[1:] for row in rows if len(row) == 11}
     assert {"copying", "real music", *names} <= set(rows)
     assert rows["squared error"][0] == "" and np.isfinite(float(rows[names[1]][0]))
-    assert all(0 <= float(judged) <= 1 for judged in rows[names[1]][3:])
+    assert all(0 <= float(judged) <= 1 for judged in rows[names[1]][5:])

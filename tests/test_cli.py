@@ -116,7 +116,7 @@ def tree(folder):
 def test_cmc_alone_shows_its_help_with_the_commands_in_the_order_of_the_work(done):
     assert done() == done("--help")
     names = [line.split()[0] for line in done().partition("Commands:\n")[2].splitlines()]
-    assert names == ["features", "invert", "corpus", "train", "generate", "runs"]
+    assert names == ["features", "invert", "corpus", "train", "generate", "evaluate", "runs"]
 
 
 def test_every_command_explains_each_option(done):
@@ -403,11 +403,26 @@ def test_the_runs_that_ship_are_listed_and_found_by_name(
     for name, run in {"walk": vectors_run, "a_glide": audio_run}.items():
         shutil.copytree(run, tmp_path / "runs" / name)
     glide, walk = done("runs").splitlines()
-    assert walk.startswith("walk     bounce, 144 vectors; paper stack of 2 x 8, 3 Gaussians;")
-    assert glide.startswith("a_glide  glide, ") and "sample, tau 0.6, sigma-scale 0.6" in glide
+    assert walk.startswith("walk     bounce, 144 vectors; paper stack of 2 x 8 LSTM, 3 Gaussians;")
+    assert glide.startswith("a_glide  glide, ")
+    assert glide.endswith("; sample, tau 0.6, sigma-scale 0.6, pi-temperature 1.0")
     monkeypatch.chdir(tmp_path)
     done("generate", "walk", "-o", tmp_path / "o.csv", "--steps", 3)
     assert len(sequences.read_csv(tmp_path / "o.csv")) == 3
+
+
+def test_evaluate_says_every_number_beside_that_of_real_music(done, load_once):
+    clip = corpora.sample_path("bach_prelude.flac")
+    lines = done("evaluate", "passage", clip, "--clips", 2, "--seconds", 20).splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "held out",
+        "2 clips of 20 s",
+        "notes per second",
+        "level",
+    ]
+    assert lines[1] == "2 clips of 20 s: 2 alive" and lines[3].endswith("(real music 1.00)")
+    short = done("evaluate", "passage", clip, "--clips", 2, "--seconds", 20, "--sigma-scale", 0)
+    assert short.splitlines()[0] == lines[0] and short.splitlines()[2] != lines[2]
 
 
 # what is refused
@@ -471,6 +486,7 @@ REFUSALS = {
     "train IN/bounce.csv --run OUT/r --learning-rate 0": "0.0 is not in the range",
     "train IN/bounce.csv --run OUT/r --input-noise inf": "inf is not in the range",
     "train IN/bounce.csv --run OUT/r --seed 99999999999": "is not in the range",
+    "evaluate IN/nothing IN/glide.wav": "nothing is not a run",
     "generate IN/no -o OUT/o.csv": "no is not a run folder",
     "generate IN/bounce.csv -o OUT/o.csv": "bounce.csv is not a run folder",
     "generate IN -o OUT/o.csv": "IN is not a run, it has no config.json",

@@ -53,7 +53,7 @@ def test_the_registry_lists_what_is_there_and_nothing_else():
         for path in SAMPLES.rglob("*")
         if path.is_file()
         and path.suffix not in (".py", ".pyc")
-        and path.name not in ("registry.json", "README.md")
+        and path not in (SAMPLES / "registry.json", SAMPLES / "README.md")
         and (runs or path.relative_to(SAMPLES).parts[0] != "runs")
     }
     assert there == listed

@@ -11,6 +11,7 @@ from cmc_helpers.networks import (
     STACKS,
     NetworkConfig,
     build,
+    in_words,
     loss,
     mixture_loss,
     read_output,
@@ -270,6 +271,25 @@ def test_a_config_survives_its_dictionary():
 
 
 # Several frames at once, and a scale for each feature
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (NetworkConfig(100), "residual stack of 5 x 100 LSTM, 10 Gaussians"),
+        (
+            NetworkConfig(3, cell="rnn", components=0),
+            "residual stack of 5 x 100 plain recurrent, a mean alone",
+        ),
+        (
+            NetworkConfig(9, layers=2, units=8, stack="paper", frames=4, feature_scales=True),
+            "paper stack of 2 x 8 LSTM, "
+            "10 Gaussians with a scale for each feature, 4 frames at once",
+        ),
+    ],
+)
+def test_a_network_is_told_in_words(config, words):
+    assert in_words(config) == words
 
 
 def test_several_frames_are_one_wide_vector():

@@ -25,7 +25,12 @@ def change_settings(folder, **changes):
 def test_a_run_carries_everything(audio_run, vectors_run):
     run = runs.load(audio_run)
     assert run.features.name == "default" and run.network.features == 100
-    assert run.sampling == {"strategy": "sample", "tau": 0.6, "sigma_scale": 0.6}
+    assert run.sampling == {
+        "strategy": "sample",
+        "tau": 0.6,
+        "sigma_scale": 0.6,
+        "pi_temperature": 1.0,
+    }
     assert run.primer.shape == (188, 100)  # 1.5 s
     assert run.settings["data"]["name"] == "glide"
     assert {"python", "numpy", "keras", "tensorflow"} == set(run.settings["versions"])

@@ -1,0 +1,210 @@
+"""Train the runs that ship, measure them, and write down what they are.
+
+    python data_samples/make_runs.py singer                    train on the clip that ships
+    python data_samples/make_runs.py bach --corpus CORPUS      train on a corpus
+    python data_samples/make_runs.py bach --corpus CORPUS --minutes 52    measure it anew
+
+The corpora come from `cmc corpus --bach -o CORPUS`; `bach-paper` needs one that was made with
+`--preset paper` as well. A training that was stopped goes on where it was. With --minutes the run
+is there already and took that long. Its folder gets a model card, README.md, and registry.json an
+entry. The weights differ in their last digits from processor to processor, so what was measured
+belongs to the files that ship and to their checksums.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import make_samples
+
+from cmc_helpers import cli, corpora, evaluation, networks, runs
+from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+
+FOLDER = Path(__file__).resolve().parent
+BACH = "Johann Sebastian Bach (1685-1750); public domain; scores from music21 (BSD-3)."
+SAMPLE = dict(strategy="sample", tau=0.6)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """what: a sentence. composition: whose music. options: of `cmc train`. sampling: the
+    recommended settings. clip: the file it is trained on, or None for a corpus. preset: of that
+    corpus. clips, seconds: how many run free when it is measured, and for how long."""
+
+    what: str
+    composition: str
+    options: str
+    sampling: dict
+    clip: str | None = None
+    preset: str = "default"
+
+    def command(self, name):
+        """What to type to train it."""
+        data = f"data_samples/{self.clip}" if self.clip else "CORPUS"
+        return f"cmc train {data} --run data_samples/runs/{name} {self.options}"
+
+
+RUNS = {
+    "bach": Recipe(
+        "The best of them: five hours of Bach, four frames at once.",
+        BACH,
+        "--layers 3 --units 224 --mixtures 8 --frames 4 --steps 96 --batches-per-epoch 200 "
+        "--epochs 35",
+        SAMPLE | dict(sigma_scale=0.8, pi_temperature=0.6),
+    ),
+    "bach-paper": Recipe(
+        "The paper's network as it stands: a plain stack, linear amplitudes, full sampling.",
+        BACH,
+        "--stack paper --sigma-floor 0.0001 --input-noise 0.01 --batches-per-epoch 400 --epochs 15",
+        SAMPLE | dict(sigma_scale=1.0, pi_temperature=1.0),
+        preset="paper",
+    ),
+    "bach-mse": Recipe(
+        "The network of bach without its mixture: a mean alone, by squared error. It ends in the "
+        "paper's steady state (section 4.2).",
+        BACH,
+        "--layers 3 --units 224 --mixtures 0 --frames 4 --steps 96 --batches-per-epoch 200 "
+        "--epochs 12",
+        runs.MEANS_ALONE,
+    ),
+    "passage": Recipe(
+        "Over-fitted on purpose on bach_prelude.flac (its last tenth held out), as the paper did "
+        "with one passage (section 4.2).",
+        make_samples.CLIPS["bach_prelude"][1],
+        "--epochs 150 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
+        clip="bach_prelude.flac",
+    ),
+    "singer": Recipe(
+        "Over-fitted on purpose on singer.flac, the paper's other experiment (figure 6).",
+        make_samples.CLIPS["singer"][1],
+        "--epochs 150 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
+        clip="singer.flac",
+    ),
+}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=RUNS)
+    parser.add_argument("--corpus", help="a folder made by cmc corpus --bach")
+    parser.add_argument("--minutes", type=float, help="it is trained already, and took so long")
+    given = parser.parse_args(arguments)
+    recipe, folder = RUNS[given.name], FOLDER / "runs" / given.name
+    data = FOLDER / recipe.clip if recipe.clip else given.corpus
+    if data is None:
+        parser.error(f"{given.name} needs --corpus")
+    minutes = given.minutes or train(data, folder, recipe)
+    settings = runs.read_settings(folder)
+    runs.write_settings(folder, settings | {"sampling": recipe.sampling})
+    for leftover in (runs.CHECKPOINT, ".lock", "README.md"):
+        with suppress(FileNotFoundError):
+            (folder / leftover).unlink()
+    quiet_tensorflow()
+    run = runs.load(folder)
+    with terminal_progress(f"Measuring {given.name}") as progress:
+        found = evaluation.evaluate(run, corpora.open_corpus(data), progress=progress)
+    (folder / "README.md").write_text(card(given.name, recipe, run, minutes, found), "utf-8")
+    register(given.name, recipe)
+
+
+def train(data, folder, recipe):
+    """Train, or go on with a training that was stopped; return the minutes it took."""
+    begin = time.monotonic()
+    again = ["--resume"] if (folder / runs.CONFIG).exists() else shlex.split(recipe.options)
+    if status := cli.main(["train", str(data), "--run", str(folder), *again]):
+        sys.exit(status)
+    return (time.monotonic() - begin) / 60
+
+
+def card(name, recipe, run, minutes, found):
+    """The model card of a run, in Markdown."""
+    data, history, versions = (
+        run.settings["data"],
+        run.history,
+        run.settings["versions"],
+    )
+    hours = [data[f"{split}_frames"] / run.features.frames_per_second / 3600 for split in SPLITS]
+    best = min(history["validation_loss"])
+    knobs = ", ".join(f"{knob} {value}" for knob, value in run.sampling.items())
+    made, real = found.generated, found.real
+    fates = ", ".join(f"{count} {fate}" for fate, count in made.fates.items())
+    judged = [
+        f"| told by its {scale} | {accuracy:.2f} | {real.two_sample[scale]:.2f} |"
+        for scale, accuracy in made.two_sample.items()
+    ]
+    facts = {
+        "network": f"{networks.in_words(run.network)}; {run.model.count_params():,} parameters",
+        "data": f"{data['name']}: {data['train_pieces']} pieces, {hours[0]:.2f} h, to train on, "
+        f"{data['validation_pieces']} pieces, {hours[1]:.2f} h, held out "
+        f"(preset {run.features.name})",
+        "music": recipe.composition,
+        "trained with": f"`{recipe.command(name)}`",
+        "took": f"{minutes:.0f} minutes on {os.cpu_count()} cores ({processor()}), "
+        + ", ".join(f"{library} {version}" for library, version in versions.items()),
+        "history": f"{len(history['epoch'])} epochs (history.csv); lowest held-out loss {best:.4g} "
+        f"{run.network.loss_unit}, normalised units, "
+        f"in epoch {1 + history['validation_loss'].index(best)}",
+        "recommended sampling": knobs,
+        "licence": "CC0-1.0",
+    }
+    evaluated = f"cmc evaluate {name} {'data_samples/' + recipe.clip if recipe.clip else 'CORPUS'}"
+    return "\n".join(
+        [
+            f"# {name}\n",
+            f"{recipe.what}\n",
+            *(f"- {fact}: {text}" for fact, text in facts.items()),
+            f"\nMeasured by `{evaluated}`:\n",
+            f"| | this run | {'real music' if made.two_sample else 'the recording'} |",
+            "|---|---:|---:|",
+            f"| held out, nats per frame (copying the frame before: {found.copying:.1f}) "
+            f"| {found.nats:.1f} | |",
+            f"| of {sum(made.fates.values())} clips of {evaluation.SECONDS} s, running free "
+            f"| {fates} | |",
+            f"| notes per second | {made.onsets:.2f} | {real.onsets:.2f} |",
+            f"| level | {made.level:.2f} | {real.level:.2f} |",
+            *judged,
+            "",
+        ]
+    )
+
+
+SPLITS = ("train", "validation")
+
+
+def processor():
+    """The processor's name, or the kind of machine where the system does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def register(name, recipe):
+    """Bring the run's entry in registry.json, and the list in README.md, up to date."""
+    corpus = "" if recipe.clip else " --corpus CORPUS"
+    entry = {
+        "path": f"runs/{name}",
+        "what": recipe.what,
+        "composition": recipe.composition,
+        "made_by": f"python data_samples/make_runs.py {name}{corpus}",
+        "licence": "CC0-1.0",
+    }
+    registry = FOLDER / "registry.json"
+    entries = json.loads(registry.read_text("utf-8"))
+    others = [other for other in entries if other["path"] != entry["path"]]
+    registry.write_text(json.dumps([*others, entry], ensure_ascii=False), "utf-8")
+    make_samples.register()
+
+
+if __name__ == "__main__":
+    main()
