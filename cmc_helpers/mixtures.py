@@ -104,7 +104,7 @@ def with_pi_temperature(mixture, temperature, xp=np):
 
     T in (0, ∞): below 1 the likely components gain, above 1 the rare ones. What the field calls a
     temperature (of sketch-rnn's, Ha and Eck 2017, it is the half that acts on π); not the paper's
-    τ, for no component is left out. Notebook: 09, section 10.
+    τ, for no component is left out.
     """
     log_weights = mixture.log_weights / temperature
     return mixture._replace(log_weights=log_weights - _logsumexp(log_weights, xp))

@@ -6,9 +6,9 @@
 
 The corpora come from `cmc corpus --bach -o CORPUS`; `bach-paper` needs one that was made with
 `--preset paper` as well. A training that was stopped goes on where it was. With --minutes the run
-is there already and took that long. Its folder gets a model card, README.md, and registry.json an
-entry. The weights differ in their last digits from processor to processor, so what was measured
-belongs to the files that ship and to their checksums.
+is there already and took that long. Its folder gets what was measured, evaluation.json, and a model
+card, README.md; registry.json an entry. The weights differ in their last digits from processor to
+processor, so what was measured belongs to the files that ship and to their checksums.
 """
 
 import argparse
@@ -112,7 +112,16 @@ def main(arguments=None):
     run = runs.load(folder)
     with terminal_progress(f"Measuring {given.name}") as progress:
         found = evaluation.evaluate(run, corpora.open_corpus(data), progress=progress)
-    (folder / "README.md").write_text(card(given.name, recipe, run, minutes, found), "utf-8")
+    measured = {
+        "minutes": round(minutes),
+        "machine": f"{os.cpu_count()} cores ({processor()})",
+        "clips": evaluation.CLIPS,
+        "seconds": evaluation.SECONDS,
+        **rounded(found),
+    }
+    text = json.dumps(measured, indent=1) + "\n"
+    (folder / "evaluation.json").write_text(text, "utf-8")
+    (folder / "README.md").write_text(card(given.name, recipe, run, measured), "utf-8")
     register(given.name, recipe)
 
 
@@ -125,59 +134,64 @@ def train(data, folder, recipe):
     return (time.monotonic() - begin) / 60
 
 
-def card(name, recipe, run, minutes, found):
-    """The model card of a run, in Markdown."""
-    data, history, versions = (
-        run.settings["data"],
-        run.history,
-        run.settings["versions"],
-    )
-    hours = [data[f"{split}_frames"] / run.features.frames_per_second / 3600 for split in SPLITS]
-    best = min(history["validation_loss"])
-    knobs = ", ".join(f"{knob} {value}" for knob, value in run.sampling.items())
-    made, real = found.generated, found.real
-    fates = ", ".join(f"{count} {fate}" for fate, count in made.fates.items())
-    judged = [
-        f"| told by its {scale} | {accuracy:.2f} | {real.two_sample[scale]:.2f} |"
-        for scale, accuracy in made.two_sample.items()
-    ]
+def rounded(value):
+    """Named tuples as dictionaries, and their numbers as one reads them aloud."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    return value if isinstance(value, int) else round(value, 2)
+
+
+def card(name, recipe, run, measured):
+    """The model card of a run, in Markdown; measured: the contents of evaluation.json."""
+    data, losses = run.settings["data"], run.history["validation_loss"]
+    hours = {
+        split: data[f"{split}_frames"] / run.features.frames_per_second / 3600
+        for split in ("train", "validation")
+    }
+    versions = ", ".join(f"{name} {number}" for name, number in run.settings["versions"].items())
+    made, real = measured["generated"], measured["real"]
     facts = {
         "network": f"{networks.in_words(run.network)}; {run.model.count_params():,} parameters",
-        "data": f"{data['name']}: {data['train_pieces']} pieces, {hours[0]:.2f} h, to train on, "
-        f"{data['validation_pieces']} pieces, {hours[1]:.2f} h, held out "
-        f"(preset {run.features.name})",
+        "data": f"{data['name']} (preset {run.features.name}): {data['train_pieces']} pieces, "
+        f"{hours['train']:.2f} h, to learn from; {data['validation_pieces']} pieces, "
+        f"{hours['validation']:.2f} h, held out",
         "music": recipe.composition,
-        "trained with": f"`{recipe.command(name)}`",
-        "took": f"{minutes:.0f} minutes on {os.cpu_count()} cores ({processor()}), "
-        + ", ".join(f"{library} {version}" for library, version in versions.items()),
-        "history": f"{len(history['epoch'])} epochs (history.csv); lowest held-out loss {best:.4g} "
-        f"{run.network.loss_unit}, normalised units, "
-        f"in epoch {1 + history['validation_loss'].index(best)}",
-        "recommended sampling": knobs,
+        "trained by": f"`{recipe.command(name)}`",
+        "took": f"{measured['minutes']} minutes on {measured['machine']}; {versions}",
+        "history": f"{len(losses)} epochs, see history.csv; lowest held-out loss "
+        f"{min(losses):.5g} in normalised units ({run.network.loss_unit}), "
+        f"in epoch {1 + losses.index(min(losses))}; kept is the {run.settings['training']['keep']}",
+        "recommended sampling": ", ".join(
+            f"{knob} {value}" for knob, value in recipe.sampling.items()
+        ),
         "licence": "CC0-1.0",
     }
-    evaluated = f"cmc evaluate {name} {'data_samples/' + recipe.clip if recipe.clip else 'CORPUS'}"
+    rows = {
+        "held out, nats per frame on amplitudes": (measured["nats"], ""),
+        "the same of copying the frame before": ("", measured["copying"]),
+        f"what became of {measured['clips']} clips of {measured['seconds']} s": [
+            ", ".join(f"{count} {fate}" for fate, count in music["fates"].items())
+            for music in (made, real)
+        ],
+        "notes per second": (made["onsets"], real["onsets"]),
+        "level": (made["level"], real["level"]),
+    } | {
+        f"told from held-out music by its {scale}": (accuracy, real["two_sample"][scale])
+        for scale, accuracy in made["two_sample"].items()
+    }
+    data = f"data_samples/{recipe.clip}" if recipe.clip else "CORPUS"
     return "\n".join(
         [
-            f"# {name}\n",
-            f"{recipe.what}\n",
+            f"# {name}\n\n{recipe.what}\n",
             *(f"- {fact}: {text}" for fact, text in facts.items()),
-            f"\nMeasured by `{evaluated}`:\n",
-            f"| | this run | {'real music' if made.two_sample else 'the recording'} |",
-            "|---|---:|---:|",
-            f"| held out, nats per frame (copying the frame before: {found.copying:.1f}) "
-            f"| {found.nats:.1f} | |",
-            f"| of {sum(made.fates.values())} clips of {evaluation.SECONDS} s, running free "
-            f"| {fates} | |",
-            f"| notes per second | {made.onsets:.2f} | {real.onsets:.2f} |",
-            f"| level | {made.level:.2f} | {real.level:.2f} |",
-            *judged,
+            f"\nMeasured by `cmc evaluate {name} {data}`:\n",
+            "| | this run | real music |\n|---|---:|---:|",
+            *(f"| {what} | {ours} | {theirs} |" for what, (ours, theirs) in rows.items()),
             "",
         ]
     )
-
-
-SPLITS = ("train", "validation")
 
 
 def processor():
