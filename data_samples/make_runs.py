@@ -6,9 +6,12 @@
 
 The corpora come from `cmc corpus --bach -o CORPUS`; `bach-paper` needs one that was made with
 `--preset paper` as well. A training that was stopped goes on where it was. With --minutes the run
-is there already and took that long. Its folder gets what was measured, evaluation.json, and a model
-card, README.md; registry.json an entry. The weights differ in their last digits from processor to
-processor, so what was measured belongs to the files that ship and to their checksums.
+is there already and took that long.
+
+A run's folder gets what was measured, evaluation.json; a model card, README.md; of a corpus ten
+seconds of held-out music, held_out.npy; and registry.json gets an entry. The weights differ in
+their last digits from processor to processor, so what was measured belongs to the files that ship
+and to their checksums.
 """
 
 import argparse
@@ -23,12 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import make_samples
+import numpy as np
 
 from cmc_helpers import cli, corpora, evaluation, networks, runs
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 
 FOLDER = Path(__file__).resolve().parent
 BACH = "Johann Sebastian Bach (1685-1750); public domain; scores from music21 (BSD-3)."
+EXCERPT = 10  # seconds
 SAMPLE = dict(strategy="sample", tau=0.6)
 
 
@@ -110,8 +115,13 @@ def main(arguments=None):
             (folder / leftover).unlink()
     quiet_tensorflow()
     run = runs.load(folder)
+    corpus = corpora.open_corpus(data)
     with terminal_progress(f"Measuring {given.name}") as progress:
-        found = evaluation.evaluate(run, corpora.open_corpus(data), progress=progress)
+        length = evaluation.CLIPS, evaluation.SECONDS
+        found = evaluation.evaluate(run, corpus, *length, progress)
+    if not recipe.clip:  # real music that the run has not heard, to look and listen beside it
+        (excerpt,) = evaluation.excerpts(corpus, "validation", EXCERPT, 1)
+        np.save(folder / "held_out.npy", excerpt)
     measured = {
         "minutes": round(minutes),
         "machine": f"{os.cpu_count()} cores ({processor()})",
