@@ -32,7 +32,7 @@ class NetworkConfig:
     Two ways beyond the paper, which both make the texture of sound more real. frames: so many
     frames are seen and predicted at once, as one vector of `width` numbers; whitened together,
     their noise hangs together in time. feature_scales: the network also says how much each feature
-    is about to move, relative to the others; see `feature_scales`.
+    is about to move, relative to the others; see `feature_scales` and `mixture_loss`.
     """
 
     features: int
@@ -70,9 +70,11 @@ class NetworkConfig:
     def outputs(self):
         """2K + K·m numbers describe the mixture (paper, section 2.1.2); m numbers are a mean.
 
-        With several frames in a step m is `width`; feature scales are `width` numbers more.
+        With several frames in a step m is `width`; feature scales are `width` numbers more, and
+        another σ for each component.
         """
-        return self._mixture_outputs + self.width * (self.feature_scales and self.components > 0)
+        scaled = self.feature_scales and self.components > 0
+        return self._mixture_outputs + (self.width + self.components) * scaled
 
     @property
     def _mixture_outputs(self):
@@ -167,15 +169,17 @@ def read_output(output, config, xp=np):
     2.1.2): a network without a mixture gets that one Gaussian, with σ = 1. With feature scales the
     mixture is that of the vectors divided by them.
     """
-    if config.components:
-        raw = output[..., : config._mixture_outputs]
-        mixture = mixtures.from_network_output(raw, config.components, config.sigma_floor, xp=xp)
-        if config.feature_scales:
-            scales = feature_scales(output, config, xp)
-            mixture = mixture._replace(means=mixture.means / scales[..., None, :])
-        return mixture
-    constant = xp.zeros_like(output[..., :1])
-    return mixtures.Mixture(constant, output[..., None, :], constant + 1)
+    K = config.components
+    if not K:
+        constant = xp.zeros_like(output[..., :1])
+        return mixtures.Mixture(constant, output[..., None, :], constant + 1)
+    raw = output[..., : config._mixture_outputs]
+    if not config.feature_scales:
+        return mixtures.from_network_output(raw, K, config.sigma_floor, xp=xp)
+    raw = xp.concatenate([raw[..., :K], output[..., -K:], raw[..., 2 * K :]], axis=-1)
+    mixture = mixtures.from_network_output(raw, K, config.sigma_floor, xp=xp)
+    scales = feature_scales(output, config, xp)
+    return mixture._replace(means=mixture.means / scales[..., None, :])
 
 
 def feature_scales(output, config, xp=np):
@@ -188,7 +192,7 @@ def feature_scales(output, config, xp=np):
     """
     if not (config.feature_scales and config.components):
         return 1.0
-    raw = output[..., config._mixture_outputs :]
+    raw = output[..., config._mixture_outputs : -config.components]
     logarithms = _LARGEST_SCALE * xp.tanh(raw / _LARGEST_SCALE)
     return xp.exp(logarithms - xp.mean(logarithms, axis=-1, keepdims=True))
 
@@ -209,13 +213,28 @@ def mixture_loss(config, fused=True):
     It is `mixtures.log_density` with `keras.ops`. fused: on TensorFlow the loss alone is compiled
     by XLA, which fuses its (batch, T, K, m) intermediates; False leaves that to a caller who
     compiles the whole training step.
+
+    Feature scales have their gradient from this loss, but weights and means have theirs from the
+    isotropic mixture beside it. Otherwise a feature that moves much would count little for the
+    means (the pitfall of Seitzer et al., ICLR 2022), and a network that runs free would let such
+    features grow without end; see `benchmarks/ingredients.py`.
     """
     import keras
+    from keras import ops
 
     def negative_log_likelihood(y_true, y_pred):
-        mixture = read_output(y_pred, config, keras.ops)
-        scaled = y_true / feature_scales(y_pred, config, keras.ops)
-        return -mixtures.log_density(scaled, mixture, keras.ops) / config.frames
+        if not config.feature_scales:
+            return density_loss(y_true, read_output(y_pred, config, ops))
+        raw, beside = ops.split(y_pred, [config._mixture_outputs], axis=-1)
+        plain = mixtures.from_network_output(raw, config.components, config.sigma_floor, xp=ops)
+        means_loss = density_loss(y_true, plain)
+        output = ops.concatenate([ops.stop_gradient(raw), beside], axis=-1)
+        scaled = y_true / feature_scales(output, config, ops)
+        scales_loss = density_loss(scaled, read_output(output, config, ops))
+        return scales_loss + means_loss - ops.stop_gradient(means_loss)
+
+    def density_loss(y, mixture):
+        return -mixtures.log_density(y, mixture, ops) / config.frames
 
     if not fused or keras.backend.backend() != "tensorflow":
         return negative_log_likelihood

@@ -312,7 +312,7 @@ SCALED = NetworkConfig(features=3, components=4, feature_scales=True)
 def test_feature_scales_are_numbers_whose_product_is_1():
     output = 10 * np.random.default_rng(0).normal(size=(7, SCALED.outputs))
     scales = networks.feature_scales(output, SCALED)
-    assert scales.shape == (7, 3) and SCALED.outputs == 2 * 4 + 4 * 3 + 3
+    assert scales.shape == (7, 3) and SCALED.outputs == 2 * 4 + 4 * 3 + 3 + 4
     np.testing.assert_allclose(scales.prod(axis=-1), 1)
     assert (scales > np.exp(-4)).all() and (scales < np.exp(4)).all()
     assert networks.feature_scales(output, NetworkConfig(features=3, components=4)) == 1.0
@@ -323,7 +323,8 @@ def test_the_loss_with_feature_scales_is_the_density_of_ellipses():
     rng = np.random.default_rng(1)
     y, output = rng.normal(size=(5, 3)), rng.normal(size=(5, SCALED.outputs))
     scales = networks.feature_scales(output, SCALED)
-    mixture = mixtures.from_network_output(output[:, :20], 4, SCALED.sigma_floor)
+    raw = np.concatenate([output[:, :4], output[:, -4:], output[:, 8:20]], axis=1)
+    mixture = mixtures.from_network_output(raw, 4, SCALED.sigma_floor)
     for i in range(5):
         logs = [
             mixture.log_weights[i, k]
@@ -334,3 +335,28 @@ def test_the_loss_with_feature_scales_is_the_density_of_ellipses():
         ]
         nats = np.asarray(loss(SCALED)(y[i], output[i]))
         np.testing.assert_allclose(nats, -scipy.special.logsumexp(logs), rtol=1e-5)
+
+
+def test_scales_learn_from_the_ellipses_and_means_from_the_spheres():
+    """The gradient: of weights, means and their own σ, the isotropic mixture's; of the rest, the
+    loss's; and what the loss says is the density of the ellipses."""
+    rng = np.random.default_rng(2)
+    y, output = rng.normal(size=(6, 3)), rng.normal(size=(6, SCALED.outputs))
+
+    def gradient(function):
+        raw = tf.Variable(output)
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(function(tf.constant(y), raw))
+        return tape.gradient(total, raw).numpy()
+
+    plain = NetworkConfig(features=3, components=4)
+    found = gradient(loss(SCALED, fused=False))
+    spheres = gradient(lambda y, raw: loss(plain, fused=False)(y, raw[:, :20]))
+
+    def ellipses(y, raw):
+        scaled = y / networks.feature_scales(raw, SCALED, keras.ops)
+        return -mixtures.log_density(scaled, read_output(raw, SCALED, keras.ops), keras.ops)
+
+    np.testing.assert_allclose(found[:, :20], spheres[:, :20], rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(found[:, 20:], gradient(ellipses)[:, 20:], rtol=1e-5, atol=1e-8)
+    assert np.abs(found[:, 20:]).min() > 0
