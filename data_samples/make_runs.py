@@ -62,12 +62,12 @@ RUNS = {
         BACH,
         "--layers 3 --units 224 --mixtures 8 --frames 4 --steps 96 --batches-per-epoch 200 "
         "--epochs 35",
-        SAMPLE | dict(sigma_scale=0.8, pi_temperature=0.6),
+        SAMPLE | dict(sigma_scale=0.8, pi_temperature=0.8),
     ),
     "bach-paper": Recipe(
         "The paper's network as it stands: a plain stack, linear amplitudes, full sampling.",
         BACH,
-        "--stack paper --sigma-floor 0.0001 --input-noise 0.01 --batches-per-epoch 400 --epochs 15",
+        "--stack paper --sigma-floor 0.0001 --input-noise 0.01 --batches-per-epoch 400 --epochs 14",
         SAMPLE | dict(sigma_scale=1.0, pi_temperature=1.0),
         preset="paper",
     ),
@@ -76,21 +76,21 @@ RUNS = {
         "paper's steady state (section 4.2).",
         BACH,
         "--layers 3 --units 224 --mixtures 0 --frames 4 --steps 96 --batches-per-epoch 200 "
-        "--epochs 12",
+        "--epochs 10",
         runs.MEANS_ALONE,
     ),
     "passage": Recipe(
         "Over-fitted on purpose on bach_prelude.flac (its last tenth held out), as the paper did "
         "with one passage (section 4.2).",
         make_samples.CLIPS["bach_prelude"][1],
-        "--epochs 150 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
         SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
         clip="bach_prelude.flac",
     ),
     "singer": Recipe(
         "Over-fitted on purpose on singer.flac, the paper's other experiment (figure 6).",
         make_samples.CLIPS["singer"][1],
-        "--epochs 150 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
         SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
         clip="singer.flac",
     ),
