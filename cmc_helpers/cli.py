@@ -552,10 +552,11 @@ def _primer(prime, run):
 )
 @_sampling
 def evaluate_command(run, data, clips, seconds, **sampling):
-    """Measure how well RUN foresees the held-out part of DATA, and what it makes when it runs free.
+    """Measure what RUN foresees of DATA, and what it makes alone.
 
-    RUN is a folder made by cmc train, or the name of a run that ships (see cmc runs); DATA a corpus
-    made by cmc corpus, or a single recording. Every number stands beside that of real music.
+    Foreseen is the held-out part; alone it goes on from primers that it has not learnt from. RUN is
+    a folder made by cmc train, or the name of a run that ships (see cmc runs); DATA a corpus made
+    by cmc corpus, or a single recording. Every number stands beside that of real music.
     """
     _start_tensorflow()
     loaded = runs.load(runs.find(run))
