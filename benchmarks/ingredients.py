@@ -21,7 +21,7 @@ from cmc_helpers import analysis, corpora, evaluation, likelihood, training
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 
-CLIPS, SECONDS, JUDGED = 24, 30, 20  # judged: seconds at the end
+CLIPS, SECONDS = 24, 30
 FRAMES = 32 * 256  # of an update
 DEFAULT = dict(layers=2, units=128, components=8)
 ROWS = {  # name → what differs in the network, and in its training
@@ -61,8 +61,8 @@ def main(arguments=None):
         "|---|---:|---|---:|---:|---:|" + "---:|" * len(scales),
         f"| copying | {likelihood.copying(corpus):.1f} |" + " |" * (4 + len(scales)),
     ]
-    real = evaluation.excerpts(corpus, "validation", JUDGED, CLIPS)
-    other = evaluation.excerpts(corpus, "train", JUDGED, CLIPS)
+    real = evaluation.excerpts(corpus, "validation", evaluation.JUDGED, CLIPS)
+    other = evaluation.excerpts(corpus, "train", evaluation.JUDGED, CLIPS)
     lines.append(row("real music", None, "", evaluation.measure(other, real, corpus.config)))
     for name in given.only:
         with tempfile.TemporaryDirectory() as folder, terminal_progress(name) as progress:

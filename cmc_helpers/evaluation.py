@@ -14,7 +14,7 @@ from cmc_helpers import analysis, generation, likelihood
 from cmc_helpers.features import features_to_amplitudes
 
 CLIPS, SECONDS = 32, 60  # that run free
-_JUDGED = 20  # seconds at the end of a clip that are compared with real music
+JUDGED = 20  # seconds at the end of a clip that are compared with real music
 _PRIMER = 1.5  # seconds of held-out music that each clip listens to first
 
 
@@ -57,11 +57,11 @@ def evaluate(run, corpus, clips=CLIPS, seconds=SECONDS, progress=None, **samplin
         )
     if not corpus.split("validation"):
         raise ValueError(f"{corpus.name} has nothing held out: give a corpus with --hold-out")
-    other = excerpts(corpus, "train", _JUDGED, clips)
-    real = excerpts(corpus, "validation", _JUDGED, clips) or other
+    other = excerpts(corpus, "train", JUDGED, clips)
+    real = excerpts(corpus, "validation", JUDGED, clips) or other
     if not real:
         raise ValueError(
-            f"no piece of {corpus.name} lasts {_JUDGED} s: evaluate on longer recordings"
+            f"no piece of {corpus.name} lasts {JUDGED} s: evaluate on longer recordings"
         )
     free = running_free(run, corpus, clips, seconds, progress, **sampling)
     return Evaluation(
@@ -102,7 +102,7 @@ def measure(clips, real, config):
         for kind in (clips, real)
     )
     fates = [analysis.fate(clip, config.frames_per_second) for clip in clips]
-    ends = [clip[-config.frames(_JUDGED) :] for clip in clips]
+    ends = [clip[-config.frames(JUDGED) :] for clip in clips]
     return Music(
         {name: fates.count(name) for name in sorted(set(fates))},
         float(np.mean([analysis.onsets_per_second(x, config.frames_per_second) for x in clips])),

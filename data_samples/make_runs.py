@@ -8,7 +8,7 @@ The corpora come from `cmc corpus --bach -o CORPUS`; `bach-paper` needs one that
 `--preset paper` as well. A training that was stopped goes on where it was. With --minutes the run
 is there already and took that long.
 
-A run's folder gets what was measured, evaluation.json; a model card, README.md; of a corpus ten
+A run's folder gets what was measured, evaluation.json; a model card, README.md; that of `bach` ten
 seconds of held-out music, held_out.npy; and registry.json gets an entry. The weights differ in
 their last digits from processor to processor, so what was measured belongs to the files that ship
 and to their checksums.
@@ -41,7 +41,7 @@ SAMPLE = dict(strategy="sample", tau=0.6)
 class Recipe:
     """what: a sentence. composition: whose music. options: of `cmc train`. sampling: the
     recommended settings. clip: the file it is trained on, or None for a corpus. preset: of that
-    corpus. clips, seconds: how many run free when it is measured, and for how long."""
+    corpus. excerpt: whether ten seconds of held-out music go with it."""
 
     what: str
     composition: str
@@ -49,6 +49,7 @@ class Recipe:
     sampling: dict
     clip: str | None = None
     preset: str = "default"
+    excerpt: bool = False
 
     def command(self, name):
         """What to type to train it."""
@@ -63,6 +64,7 @@ RUNS = {
         "--layers 3 --units 224 --mixtures 8 --frames 4 --steps 96 --batches-per-epoch 200 "
         "--epochs 35",
         SAMPLE | dict(sigma_scale=0.8, pi_temperature=0.8),
+        excerpt=True,
     ),
     "bach-paper": Recipe(
         "The paper's network as it stands: a plain stack, linear amplitudes, full sampling.",
@@ -110,7 +112,7 @@ def main(arguments=None):
     minutes = given.minutes or train(data, folder, recipe)
     settings = runs.read_settings(folder)
     runs.write_settings(folder, settings | {"sampling": recipe.sampling})
-    for leftover in (runs.CHECKPOINT, ".lock", "README.md"):
+    for leftover in (runs.CHECKPOINT, ".lock"):
         with suppress(FileNotFoundError):
             (folder / leftover).unlink()
     quiet_tensorflow()
@@ -119,7 +121,7 @@ def main(arguments=None):
     with terminal_progress(f"Measuring {given.name}") as progress:
         length = evaluation.CLIPS, evaluation.SECONDS
         found = evaluation.evaluate(run, corpus, *length, progress)
-    if not recipe.clip:  # real music that the run has not heard, to look and listen beside it
+    if recipe.excerpt:  # real music that the run has not heard, to look and listen beside it
         (excerpt,) = evaluation.excerpts(corpus, "validation", EXCERPT, 1)
         np.save(folder / "held_out.npy", excerpt)
     measured = {

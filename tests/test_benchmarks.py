@@ -140,9 +140,9 @@ def test_ingredients_are_compared_in_a_table(benchmark, monkeypatch, tmp_path, c
     folder = tmp_path / "corpus"
     build_corpus(tmp_path / "sounds", folder, FeatureConfig(), hold_out=0.5)
     ingredients = benchmark("ingredients")
-    for name, value in (("CLIPS", 2), ("SECONDS", 6), ("JUDGED", 5), ("FRAMES", 32 * 16)):
+    for name, value in (("CLIPS", 2), ("SECONDS", 6), ("FRAMES", 32 * 16)):
         monkeypatch.setattr(ingredients, name, value)
-    monkeypatch.setattr(ingredients.evaluation, "_JUDGED", 5)
+    monkeypatch.setattr(ingredients.evaluation, "JUDGED", 5)
     monkeypatch.setattr(ingredients, "DEFAULT", dict(layers=1, units=8, components=2))
     names = ["squared error", "4 frames, feature scales"]
     ingredients.main([str(folder), "--updates", "2", "--only", *names])
