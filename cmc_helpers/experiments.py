@@ -105,4 +105,5 @@ def in_memory(network, model, primer):
     """A `runs.Run` of plain vectors without a folder: what `generation.generate` needs."""
     primer = np.asarray(primer, np.float32)
     identity = Normaliser.identity(network.width)
-    return runs.Run(None, {}, None, network, identity, primer, runs.MEANS_ALONE, model)
+    weights = networks.weights(model)
+    return runs.Run(None, {}, None, network, identity, primer, runs.MEANS_ALONE, weights)

@@ -1,20 +1,20 @@
 """Let a trained network go on by itself: step, choose, feed back (paper, section 2.2).
 
-The state (h, c) of every layer is carried from frame to frame, so each frame costs one step. The
-loop runs in compiled blocks of one second; the random numbers are drawn outside, by NumPy, so the
-same seed means the same numbers at every position of τ.
+The state (h, c) of every layer is carried from frame to frame, so each frame costs one step. A
+network that only plays needs no TensorFlow: the steps are NumPy's. The random numbers are drawn
+whether a strategy uses them or not, so the same seed means the same ones at every position of τ.
 
 Notebook: 10.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cmc_helpers import mixtures, networks
 
-_BLOCK = 125  # steps per compiled call: one second of sound
+_REPORT = 25  # steps between two reports of progress
 
 
 class Generated(NamedTuple):
@@ -46,8 +46,8 @@ def generate(
     own sigma_scale, and 1 as pi_temperature).
     seed: an integer ≥ 0; sequence i of many equals sequence i of fewer. primer: features (T, m) to
     listen to first; None takes the run's own, an empty array starts from x₀ = 0, h₀ = c₀ = 0.
-    form: "exact" or "paper" standardised weights. progress(done, total, message) is called every
-    block. Returns `Generated`. Raises ValueError in one sentence for bad arguments.
+    form: "exact" or "paper" standardised weights. progress(done, total, message) is called now and
+    then. Returns `Generated`. Raises ValueError in one sentence for bad arguments.
     """
     strategy, tau, sigma_scale, pi_temperature = settings(
         run, strategy, tau, sigma_scale, pi_temperature
@@ -56,47 +56,35 @@ def generate(
         raise ValueError(f"steps and sequences must be at least 1, not {steps} and {sequences}")
     if seed < 0:
         raise ValueError(f"a seed is an integer from 0 upwards, not {seed}")
-    inputs = _primed(run, primer)
-    begin = len(inputs) - 1  # outputs before the primer's end are replaced by the primer itself
     together = run.network.frames
-    total = begin + -(-steps // together)
-    blocks = -(-total // _BLOCK)
-    forced = np.zeros((blocks * _BLOCK, run.network.width), np.float32)
-    forced[:begin] = inputs[1:]
-    block = _compiled(run, strategy, form)
+    total = -(-steps // together)
     streams = [np.random.default_rng([seed, number]) for number in range(sequences)]
-
-    frame = np.repeat(inputs[:1], sequences, axis=0)
-    states = networks.zero_states(run.network, sequences)
-    vectors, components = [], []
-    for number in range(blocks):
-        here = np.arange(number * _BLOCK, (number + 1) * _BLOCK)
-        is_forced = here < begin
-        draws = [_random_numbers(rng, is_forced, run.network.width) for rng in streams]
-        uniforms, noises = (np.stack(numbers, axis=1) for numbers in zip(*draws, strict=True))
-        frame, states, made, chosen = block(
-            frame,
-            states,
-            forced[here],
-            is_forced,
-            uniforms,
-            noises,
-            np.float32(tau),
-            np.float32(sigma_scale),
-            np.float32(pi_temperature),
-        )
-        vectors.append(np.asarray(made)[~is_forced])
-        components.append(np.asarray(chosen)[~is_forced])
-        if progress:
-            progress(min(here[-1] + 1, total), total, "frames")
-    normalised = np.concatenate(vectors)[: total - begin].swapaxes(0, 1)
+    vectors = np.empty((total, sequences, run.network.width), np.float32)
+    components = np.empty((total, sequences), int)
+    # One thread: the matrices are small, and the sums are the same on any number of cores.
+    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
+        frame, states = _listen(run, primer, sequences)
+        for t in range(total):
+            output, states = networks.step(run.layers, run.network, frame, states)
+            mixture = networks.read_output(output, run.network)
+            uniforms, noises = _random_numbers(streams, run.network.width)
+            vector, components[t] = mixtures.next_vector(
+                mixture, strategy, uniforms, noises, tau, sigma_scale, form, np, pi_temperature
+            )
+            vectors[t] = vector * networks.feature_scales(output, run.network)
+            frame = vectors[t]
+            if progress and (t + 1) % _REPORT == 0:
+                progress(t + 1, total, "frames")
+    if progress:
+        progress(total, total, "frames")
+    normalised = vectors.swapaxes(0, 1)
     if not np.isfinite(normalised).all():
         raise ValueError(
             "the network's output grew without bounds: lower sigma_scale or τ, or train it longer"
         )
     made = run.normaliser.invert(normalised).reshape(sequences, -1, run.network.features)
-    chosen = np.concatenate(components)[: total - begin].swapaxes(0, 1)
-    return Generated(made[:, :steps], np.repeat(chosen, together, axis=1)[:, :steps])
+    chosen = np.repeat(components.T, together, axis=1)
+    return Generated(made[:, :steps], chosen[:, :steps])
 
 
 def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None):
@@ -116,8 +104,21 @@ def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None
     return strategy, tau, sigma_scale, pi_temperature
 
 
-def _primed(run, primer):
-    """The network's inputs before it is on its own: (≥ 1, width), normalised."""
+def _listen(run, primer, sequences):
+    """The first input on its own, and the states after all that came before: both of so many rows.
+
+    What is heard depends on no knob and on no random number, so one row listens for all.
+    """
+    *heard, last = _normalised(run, primer)[:, None]
+    states = networks.zero_states(run.network, 1)
+    for frame in heard:
+        _, states = networks.step(run.layers, run.network, frame, states)
+    rows = [tuple(np.repeat(part, sequences, axis=0) for part in state) for state in states]
+    return np.repeat(last, sequences, axis=0), rows
+
+
+def _normalised(run, primer):
+    """A primer (T, m) as the network sees it: (≥ 1, width)."""
     primer = run.primer if primer is None else np.asarray(primer, np.float32)
     nothing = np.zeros((1, run.network.width), np.float32)
     if primer.size == 0:
@@ -134,50 +135,8 @@ def _primed(run, primer):
     return run.normaliser.transform(whole) if len(whole) else nothing
 
 
-def _random_numbers(rng, is_forced, m):
-    """Uniforms (steps,) in (0, 1] and noise (steps, m); none are spent on forced steps."""
-    uniforms = np.zeros(len(is_forced), np.float32)
-    noises = np.zeros((len(is_forced), m), np.float32)
-    for i in np.flatnonzero(~is_forced):
-        uniforms[i] = 1.0 - rng.random(dtype=np.float32)
-        noises[i] = rng.standard_normal(m, dtype=np.float32)
-    return uniforms, noises
-
-
-@lru_cache(maxsize=16)
-def _compiled(run, strategy, form):
-    """A function that runs `_BLOCK` steps; compiled once per run, strategy and form."""
-    import keras
-    from keras import ops
-
-    config = run.network
-
-    def block(frame, states, forced, is_forced, uniforms, noises, tau, sigma_scale, pi_temperature):
-        def advance(t, frame, states, vectors, components):
-            output, states = networks.step(run.model, config, frame, states)
-            mixture = networks.read_output(output, config, ops)
-            vector, component = mixtures.next_vector(
-                mixture,
-                strategy,
-                uniforms[t],
-                noises[t],
-                tau,
-                sigma_scale,
-                form,
-                ops,
-                pi_temperature,
-            )
-            vector = vector * networks.feature_scales(output, config, ops)
-            vectors = ops.slice_update(vectors, (t, 0, 0), vector[None])
-            components = ops.slice_update(components, (t, 0), component[None])
-            frame = ops.where(is_forced[t], ops.broadcast_to(forced[t], ops.shape(vector)), vector)
-            return t + 1, frame, states, vectors, components
-
-        begin = (0, frame, states, ops.zeros_like(noises), ops.zeros_like(uniforms, "int32"))
-        return ops.while_loop(lambda t, *_: t < is_forced.shape[0], advance, begin)[1:]
-
-    if keras.backend.backend() != "tensorflow":
-        return block
-    import tensorflow as tf
-
-    return tf.function(block, jit_compile=True, autograph=False)
+def _random_numbers(streams, m):
+    """Uniforms (sequences,) in (0, 1] and noise (sequences, m), from a stream for each sequence."""
+    uniforms = [1 - rng.random(dtype=np.float32) for rng in streams]
+    noises = [rng.standard_normal(m, dtype=np.float32) for rng in streams]
+    return np.array(uniforms, np.float32), np.stack(noises)

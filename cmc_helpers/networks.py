@@ -3,7 +3,8 @@
 The paper's network is a stack of LSTM layers. Plain recurrent and feed-forward layers, and a head
 that predicts a mean alone, are there to be compared with it. All are stock Keras layers, so a saved
 `.keras` file loads without custom objects. They are looked up by name, so the same weights run over
-whole sequences (`build`) and one frame at a time with an explicit state (`step`).
+whole sequences (`build`) and one frame at a time with an explicit state (`step`), with Keras or,
+where nothing is to be learnt, with NumPy alone (`InNumPy`).
 
 Notebook: 02 (mixture head), 04 (LSTM), 05 (the four networks), 09 (both stacks).
 """
@@ -139,9 +140,9 @@ def build(config, weight_penalty=0.0):
 def step(model, config, frame, states):
     """One step of the recursion [h_t, c_t] = A(x_t, h_{t−1}, c_{t−1}) (paper, section 2.1.4).
 
-    frame: (batch, m). states: a list of (h, c) per layer, each (batch, units); of (h,) for plain
-    recurrent layers, of () for feed-forward ones. Returns the output (batch, …) of `build` and the
-    new states. The weights are those of `model`.
+    model: what `build` returns, or its `InNumPy`. frame: (batch, m). states: a list of (h, c) per
+    layer, each (batch, units); of (h,) for plain recurrent layers, of () for feed-forward ones.
+    Returns the output (batch, …) of `build` and the new states.
     """
     new_states = []
 
@@ -156,10 +157,47 @@ def step(model, config, frame, states):
 
 def zero_states(config, batch):
     """The initial state of every layer, (h₀, c₀) of an LSTM: zeros, (batch, units)."""
-    from keras import ops
-
-    zeros = ops.zeros((batch, config.units))
+    zeros = np.zeros((batch, config.units), np.float32)
     return [(zeros,) * CELLS[config.cell] for _ in range(config.layers)]
+
+
+def weights(model):
+    """{layer's name: its arrays} of every layer of `model` that has any."""
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def weight_shapes(config):
+    """The shapes of `weights`, without a model: what a file must hold to be this network."""
+    m, u = config.width, config.units
+    gates = {"lstm": 4, "rnn": 1}.get(config.cell)
+    shapes, inputs = {}, m
+    if config.stack == "residual":
+        shapes["project"], shapes["norm"], inputs = [(m, u), (u,)], [(u,), (u,)], u
+    for number in range(1, config.layers + 1):
+        if config.stack == "residual":
+            shapes[f"norm_{number}"] = [(u,), (u,)]
+        kernel, bias = (inputs, (gates or 1) * u), ((gates or 1) * u,)
+        recurrent = [(u, gates * u)] if gates else []
+        shapes[f"{config.cell}_{number}"] = [kernel, *recurrent, bias]
+        inputs = u
+    return shapes | {_head(config): [(u, config.outputs), (config.outputs,)]}
+
+
+class InNumPy:
+    """The layers of a network as plain functions of arrays, for `step`.
+
+    weights: as `weights` returns them. A network that only plays is a few matrices: without
+    TensorFlow it starts at once, in a tenth of the memory. Keras is the oracle of its tests.
+
+    Notebook: 04, section 3 (the LSTM).
+    """
+
+    def __init__(self, weights):
+        self._layers = {name: _LAYERS[name.split("_")[0]](*w) for name, w in weights.items()}
+
+    def get_layer(self, name):
+        """The layer as a function x (batch, n) → (batch, units); `.cell(x, state)` steps it."""
+        return self._layers[name]
 
 
 def read_output(output, config, xp=np):
@@ -241,6 +279,69 @@ def mixture_loss(config, fused=True):
     import tensorflow as tf
 
     return tf.function(negative_log_likelihood, jit_compile=True, autograph=False)
+
+
+class _Affine:
+    def __init__(self, kernel, bias):
+        self.kernel, self.bias = kernel, bias
+
+    def __call__(self, x):
+        return x @ self.kernel + self.bias
+
+
+class _Dense(_Affine):
+    def __call__(self, x):
+        return np.tanh(super().__call__(x))
+
+
+class _LayerNorm:
+    def __init__(self, gain, shift):
+        self.gain, self.shift = gain, shift
+
+    def __call__(self, x):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = np.square(centred).mean(axis=-1, keepdims=True)
+        return centred / np.sqrt(variance + np.float32(1e-3)) * self.gain + self.shift  # Keras' ε
+
+
+class _Recurrent:
+    """W x_t + U h_{t−1} + b, as one product: both matrices lie upon each other."""
+
+    def __init__(self, kernel, recurrent_kernel, bias):
+        self.kernel, self.bias = np.concatenate([kernel, recurrent_kernel]), bias
+
+    def sums(self, x, h):
+        return np.concatenate([x, h], axis=-1) @ self.kernel + self.bias
+
+
+class _RNN(_Recurrent):
+    def cell(self, x, state):
+        h = np.tanh(self.sums(x, *state))
+        return h, (h,)
+
+
+class _LSTM(_Recurrent):
+    def cell(self, x, state):
+        h, c = state
+        i, f, j, o = np.split(self.sums(x, h), 4, axis=-1)
+        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(j)
+        h = _sigmoid(o) * np.tanh(c)
+        return h, (h, c)
+
+
+def _sigmoid(x):
+    return (np.tanh(x / 2) + 1) / 2  # 1 / (1 + e⁻ˣ), without overflow
+
+
+_LAYERS = {
+    "lstm": _LSTM,
+    "rnn": _RNN,
+    "dense": _Dense,
+    "norm": _LayerNorm,
+    "project": _Affine,
+    "mixture": _Affine,
+    "mean": _Affine,
+}
 
 
 def _head(config):

@@ -9,16 +9,19 @@
 | history.csv     | one line an epoch: epoch, loss, validation loss                            |
 | checkpoint.npz  | a place between two batches, to go on from; not needed to generate         |
 
-Nothing in it is a pickle, and the model is made of stock layers only: loading a run from a stranger
-runs no code of theirs.
+Nothing in it is a pickle. Of model.keras only the weights are read, as arrays of the shapes that
+config.json asks for, so loading a run from a stranger runs no code of theirs, and no TensorFlow;
+Keras can open the file too.
 """
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from cmc_helpers import networks
 from cmc_helpers.features import FeatureConfig, Normaliser
 from cmc_helpers.files import FileError, readable_file, replacing
 from cmc_helpers.mixtures import check_sampling
@@ -47,7 +50,7 @@ class Run:
 
     settings: the whole config.json. features: FeatureConfig, or None for plain vectors. network:
     NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau,
-    sigma_scale and pi_temperature. model: keras.Model.
+    sigma_scale and pi_temperature. weights: see `networks.weights`.
     """
 
     folder: Path
@@ -57,7 +60,20 @@ class Run:
     normaliser: Normaliser
     primer: np.ndarray
     sampling: dict
-    model: object
+    weights: dict
+
+    @cached_property
+    def layers(self):
+        """The network in NumPy, to generate with: see `networks.InNumPy`."""
+        return networks.InNumPy(self.weights)
+
+    @cached_property
+    def model(self):
+        """The network as a keras.Model, to train on, to judge and to take apart."""
+        model = networks.build(self.network)
+        for name, arrays in self.weights.items():
+            model.get_layer(name).set_weights(arrays)
+        return model
 
     @property
     def history(self):
@@ -93,7 +109,7 @@ def load(folder):
         normaliser,
         primer,
         sampling,
-        _load_model(folder / MODEL, network),
+        _read_weights(folder / MODEL, network),
     )
 
 
@@ -225,25 +241,27 @@ def _load_array(path, shape):
     return array
 
 
-def _load_model(path, network):
-    import keras
+def _read_weights(path, network):
+    """The weights in a .keras file: a ZIP file with an HDF5 file in it, a group for each layer."""
+    import io
+    import zipfile
 
-    from cmc_helpers import networks
+    import h5py
 
+    weights, shapes = {}, networks.weight_shapes(network)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as problem:  # Keras raises a dozen kinds for a damaged or hostile file
+        with zipfile.ZipFile(path) as archive:
+            file = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+        for layer in file["layers"].values():
+            arrays = layer["cell/vars"] if "cell" in layer else layer["vars"]
+            arrays = [arrays[str(number)][()] for number in range(len(arrays))]
+            weights |= {layer["vars"].attrs["name"]: arrays} if arrays else {}
+    except Exception as problem:  # HDF5 raises a dozen kinds for a damaged file
         raise RunError(
             f"{path} cannot be loaded as a Keras model: train the run again"
         ) from problem
-
-    def signature(model):
-        return [
-            (type(layer).__name__, layer.name, [w.shape for w in layer.weights])
-            for layer in model.layers
-            if layer.weights
-        ]
-
-    if signature(model) != signature(networks.build(network)):
+    if {name: [w.shape for w in arrays] for name, arrays in weights.items()} != shapes:
         raise RunError(f"{path} is not the network that {CONFIG} describes: train the run again")
-    return model
+    if not all(np.isfinite(w).all() for arrays in weights.values() for w in arrays):
+        raise RunError(f"{path} holds NaN or infinite weights: train the run again")
+    return weights
