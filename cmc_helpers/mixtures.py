@@ -210,5 +210,7 @@ def _repeat(times, body, start, xp):
     if xp is not np:
         return xp.fori_loop(0, times, body, start)  # stays a loop in a compiled graph
     for i in range(times):
-        start = body(i, start)
+        before, start = start, body(i, start)
+        if np.array_equal(before, start):  # and so would all that follow
+            break
     return start

@@ -59,11 +59,11 @@ class Recipe:
 
 RUNS = {
     "bach": Recipe(
-        "The best of them: five hours of Bach, four frames at once.",
+        "The best of them: five hours of Bach, four frames at once, a scale for each feature.",
         BACH,
-        "--layers 3 --units 224 --mixtures 8 --frames 4 --steps 96 --batches-per-epoch 200 "
-        "--epochs 35",
-        SAMPLE | dict(sigma_scale=0.8, pi_temperature=0.8),
+        "--layers 3 --units 224 --mixtures 8 --frames 4 --feature-scales true --steps 96 "
+        "--batches-per-epoch 200 --epochs 35",
+        SAMPLE | dict(sigma_scale=0.9, pi_temperature=0.5),
         excerpt=True,
     ),
     "bach-paper": Recipe(
