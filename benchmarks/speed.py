@@ -2,14 +2,13 @@
 
     .venv/bin/python benchmarks/speed.py [RUN] [--seconds 60]
 
-One untimed call compiles; then the best of three counts.
+The best of three counts.
 """
 
 import argparse
 import time
 
 from cmc_helpers import generation, runs
-from cmc_helpers.notebook import quiet_tensorflow
 
 
 def main():
@@ -17,11 +16,9 @@ def main():
     parser.add_argument("run", nargs="?", default="passage")
     parser.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args()
-    quiet_tensorflow()
     run = runs.load(runs.find(arguments.run))
     steps = run.features.frames(arguments.seconds)
     for strategy, sequences in (("sample", 1), ("tempered", 1), ("exact", 1), ("sample", 16)):
-        generation.generate(run, 1, strategy=strategy, sequences=sequences)
         times = []
         for _ in range(3):
             begun = time.perf_counter()

@@ -2,7 +2,7 @@
 
 The exit status is 0, or 2 with one line on standard error that says what is wrong with which file
 and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for
-`train`, `generate` and `evaluate`.
+`train` and `evaluate`.
 """
 
 import math
@@ -502,7 +502,6 @@ def generate_command(run, output, steps, seconds, seed, prime, **sampling):
         steps = config.frames(seconds)
     else:
         steps = steps or 200
-    _start_tensorflow()
     loaded = runs.load(folder)
     with terminal_progress("Generating") as progress:
         (vectors,), _ = generation.generate(

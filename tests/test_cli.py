@@ -140,12 +140,14 @@ def test_the_help_of_train_names_the_defaults_that_training_takes(done):
         assert usual in text.partition(f"{flag} ")[2].partition(" --")[0]
 
 
-def test_help_features_invert_and_runs_do_not_start_tensorflow(material, tmp_path):
+def test_only_training_and_judging_start_tensorflow(material, vectors_run, audio_run, tmp_path):
     commands = [
         ["train", "--help"],
         ["features", str(material / "glide.wav"), "-o", "f.csv"],
         ["invert", "f.csv", "-o", "f.wav", "--iterations", "1"],
         ["runs"],
+        ["generate", str(vectors_run), "-o", "v.csv"],
+        ["generate", str(audio_run), "-o", "g.wav", "--seconds", "0.5"],
     ]
     script = (
         f"import sys; from cmc_helpers.cli import main; print([main(c) for c in {commands}]);"
@@ -153,7 +155,7 @@ def test_help_features_invert_and_runs_do_not_start_tensorflow(material, tmp_pat
     )
     result = python(script, cwd=tmp_path)
     assert result.stderr == ""
-    assert result.stdout.splitlines()[-2:] == ["[0, 0, 0, 0]", "set()"]
+    assert result.stdout.splitlines()[-2:] == [str([0] * len(commands)), "set()"]
 
 
 # from sound to features and back
@@ -578,9 +580,10 @@ def test_a_name_too_long_for_the_system_is_refused(refused, tmp_path):
     assert "file name too long" in refused("generate", "a" * 300, "-o", tmp_path / "o.csv").lower()
 
 
-def test_without_tensorflow_the_remedy_is_named(refused, vectors_run, tmp_path, monkeypatch):
+def test_without_tensorflow_the_remedy_is_named(refused, material, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
-    line = refused("generate", vectors_run, "-o", tmp_path / "o.csv")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    line = refused("train", material / "glide.wav", "--run", tmp_path / "run")
     assert "pip install 'cmc-helpers[tensorflow]'" in line
 
 

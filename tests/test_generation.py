@@ -29,7 +29,7 @@ def mixture_after(run, inputs):
 
 def test_free_running_equals_the_teacher_forced_network_fed_with_what_it_made(run):
     # Feed the whole generated sequence back at once: each frame must be the greedy choice of the
-    # mixture that the network gives there. 200 frames cross a border between compiled blocks.
+    # mixture that the network gives there.
     made = run.normaliser.transform(generate(run, 200, strategy="greedy").vectors[0])
     heard = run.normaliser.transform(run.primer)
     inputs = np.concatenate([heard, made[:-1]])

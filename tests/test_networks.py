@@ -111,6 +111,25 @@ def test_step_by_step_is_the_whole_sequence_at_once(network):
     assert shapes == [((2, 5),) * CELLS[config.cell]] * 2
 
 
+def test_in_numpy_every_step_is_the_same(network):
+    config, model = network
+    layers, x = networks.InNumPy(networks.weights(model)), frames()
+    states = numpy_states = zero_states(config, batch=2)
+    for t in range(20):
+        output, states = step(model, config, x[:, t], states)
+        in_numpy, numpy_states = step(layers, config, x[:, t], numpy_states)
+        assert in_numpy.dtype == np.float32
+        np.testing.assert_allclose(in_numpy, output, atol=1e-5)
+    for state, numpy_state in zip(states, numpy_states, strict=True):
+        np.testing.assert_allclose(np.array(numpy_state), np.array(state), atol=1e-5)
+
+
+def test_the_weights_have_the_shapes_that_the_config_names(network):
+    config, model = network
+    shapes = {name: [w.shape for w in arrays] for name, arrays in networks.weights(model).items()}
+    assert networks.weight_shapes(config) == shapes
+
+
 def test_the_state_given_to_step_stays_as_it_was(network):
     config, model = network
     states = zero_states(config, batch=2)
@@ -297,6 +316,8 @@ def test_several_frames_are_one_wide_vector():
     assert config.width == 12 and config.outputs == 2 * 2 + 2 * 12
     model = build(config)
     assert model.input_shape == (None, None, 12) and model.output_shape == (None, None, 28)
+    assert networks.weight_shapes(config)["mixture"] == [(4, 28), (28,)]
+    assert networks.weight_shapes(config)["project"] == [(12, 4), (4,)]
 
 
 def test_the_loss_counts_for_one_frame():

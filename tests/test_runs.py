@@ -61,6 +61,8 @@ def test_the_model_is_stock_keras(audio_run):
     model = keras.saving.load_model(audio_run / "model.keras", compile=False, safe_mode=True)
     modules = {type(layer).__module__.split(".")[0] for layer in model.layers}
     assert modules == {"keras"}
+    frames = np.random.default_rng(0).normal(size=(1, 5, 100)).astype(np.float32)
+    np.testing.assert_allclose(model(frames), runs.load(audio_run).model(frames), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "normaliser.npz", "primer.npy", "config.json"])
@@ -112,6 +114,27 @@ def test_another_network_of_the_same_name_is_refused(copied):
     runs.write_model(copied, other)
     with pytest.raises(RunError, match="not the network"):
         runs.load(copied)
+
+
+def test_weights_that_are_not_numbers_are_refused(copied):
+    run = runs.load(copied)
+    run.model.set_weights([np.full_like(w, np.nan) for w in run.model.get_weights()])
+    runs.write_model(copied, run.model)
+    with pytest.raises(RunError, match="model.keras holds NaN"):
+        runs.load(copied)
+
+
+def test_what_a_stranger_wrote_beside_the_weights_is_not_even_read(copied):
+    """A .keras file's config.json may name any class and hold a pickled lambda."""
+    before = runs.load(copied).weights
+    with zipfile.ZipFile(copied / "model.keras") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(copied / "model.keras", "w") as archive:
+        for name, content in (files | {"config.json": b"hostile"}).items():
+            archive.writestr(name, content)
+    after = runs.load(copied)
+    assert before.keys() == after.weights.keys()
+    assert after.model.count_params() == sum(w.size for ws in before.values() for w in ws)
 
 
 @pytest.mark.parametrize(
