@@ -188,8 +188,6 @@ class InNumPy:
 
     weights: as `weights` returns them. A network that only plays is a few matrices: without
     TensorFlow it starts at once, in a tenth of the memory. Keras is the oracle of its tests.
-
-    Notebook: 04, section 3 (the LSTM).
     """
 
     def __init__(self, weights):
