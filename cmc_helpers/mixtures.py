@@ -5,8 +5,8 @@ deviation σ per component: 2K + K·m numbers. The leading axes (...) are free: 
 batch, a batch of sequences.
 
 Every function takes `xp`, the namespace it computes with: NumPy by default, `keras.ops` inside a
-compiled loss or sampling loop. So the equations stand here once, and what SciPy confirms in NumPy
-is what the network is trained with.
+compiled loss, or where a gradient is wanted. So the equations stand here once, and what SciPy
+confirms in NumPy is what the network is trained with.
 
 Notebook: 02.
 """

@@ -62,6 +62,11 @@ class Run:
     sampling: dict
     weights: dict
 
+    @property
+    def parameters(self):
+        """How many numbers training has set."""
+        return sum(w.size for arrays in self.weights.values() for w in arrays)
+
     @cached_property
     def layers(self):
         """The network in NumPy, to generate with: see `networks.InNumPy`."""
@@ -248,19 +253,26 @@ def _read_weights(path, network):
 
     import h5py
 
-    weights, shapes = {}, networks.weight_shapes(network)
+    stored, weights = {}, None
     try:
         with zipfile.ZipFile(path) as archive:
-            file = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
-        for layer in file["layers"].values():
-            arrays = layer["cell/vars"] if "cell" in layer else layer["vars"]
-            arrays = [arrays[str(number)][()] for number in range(len(arrays))]
-            weights |= {layer["vars"].attrs["name"]: arrays} if arrays else {}
+            content = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(content) as file:
+            for layer in file["layers"].values():
+                arrays = layer["cell/vars"] if "cell" in layer else layer["vars"]
+                arrays = [arrays[str(number)] for number in range(len(arrays))]
+                stored |= {layer["vars"].attrs["name"]: arrays} if arrays else {}
+            shapes = {name: [array.shape for array in arrays] for name, arrays in stored.items()}
+            if shapes == networks.weight_shapes(network):  # before anything large is read
+                weights = {
+                    name: [np.asarray(array[()], np.float32) for array in arrays]
+                    for name, arrays in stored.items()
+                }
     except Exception as problem:  # HDF5 raises a dozen kinds for a damaged file
         raise RunError(
             f"{path} cannot be loaded as a Keras model: train the run again"
         ) from problem
-    if {name: [w.shape for w in arrays] for name, arrays in weights.items()} != shapes:
+    if weights is None:
         raise RunError(f"{path} is not the network that {CONFIG} describes: train the run again")
     if not all(np.isfinite(w).all() for arrays in weights.values() for w in arrays):
         raise RunError(f"{path} holds NaN or infinite weights: train the run again")

@@ -165,7 +165,7 @@ def card(name, recipe, run, measured):
     versions = ", ".join(f"{name} {number}" for name, number in run.settings["versions"].items())
     made, real = measured["generated"], measured["real"]
     facts = {
-        "network": f"{networks.in_words(run.network)}; {run.model.count_params():,} parameters",
+        "network": f"{networks.in_words(run.network)}; {run.parameters:,} parameters",
         "data": f"{data['name']} (preset {run.features.name}): {data['train_pieces']} pieces, "
         f"{hours['train']:.2f} h, to learn from; {data['validation_pieces']} pieces, "
         f"{hours['validation']:.2f} h, held out",
