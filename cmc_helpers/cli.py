@@ -458,6 +458,13 @@ def _sampling(command):
             "1 the rare ones.",
             show_default="the run's; with another --strategy 1",
         ),
+        click.option(
+            "--form",
+            type=click.Choice(mixtures.FORMS),
+            help="What greedy and tempered rank the Gaussians by: the height of their peaks; that "
+            "height as the paper prints it; or their weight alone.",
+            show_default="the run's; with another --strategy exact",
+        ),
     )
     for option in reversed(options):
         command = option(command)

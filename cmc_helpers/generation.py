@@ -33,24 +33,24 @@ def generate(
     tau=None,
     sigma_scale=None,
     pi_temperature=None,
+    form=None,
     seed=0,
     sequences=1,
     primer=None,
-    form="exact",
     progress=None,
 ):
     """Generate `steps` frames after a primer: x̂_{t+1} chosen from P(· | M(x̂_t, h_t, c_t)).
 
-    run: `runs.Run`. strategy, tau, sigma_scale, pi_temperature: see `mixtures.next_vector`; None
-    takes the run's recommended setting (but for another strategy than the run's, that strategy's
-    own sigma_scale, and 1 as pi_temperature).
+    run: `runs.Run`. strategy, tau, sigma_scale, pi_temperature, form: see `mixtures.next_vector`;
+    None takes the run's recommended setting (but for another strategy than the run's, that
+    strategy's own sigma_scale, 1 as pi_temperature and "exact" as form).
     seed: an integer ≥ 0; sequence i of many equals sequence i of fewer. primer: features (T, m) to
     listen to first; None takes the run's own, an empty array starts from x₀ = 0, h₀ = c₀ = 0.
-    form: "exact" or "paper" standardised weights. progress(done, total, message) is called now and
-    then. Returns `Generated`. Raises ValueError in one sentence for bad arguments.
+    progress(done, total, message) is called now and then. Returns `Generated`. Raises ValueError in
+    one sentence for bad arguments.
     """
-    strategy, tau, sigma_scale, pi_temperature = settings(
-        run, strategy, tau, sigma_scale, pi_temperature
+    strategy, tau, sigma_scale, pi_temperature, form = settings(
+        run, strategy, tau, sigma_scale, pi_temperature, form
     )
     if steps < 1 or sequences < 1:
         raise ValueError(f"steps and sequences must be at least 1, not {steps} and {sequences}")
@@ -87,7 +87,7 @@ def generate(
     return Generated(made[:, :steps], chosen[:, :steps])
 
 
-def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None):
+def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None, form=None):
     """The sampling settings in force: what is given, else what the run recommends; checked."""
     recommended = strategy in (None, run.sampling["strategy"])
     strategy = run.sampling["strategy"] if strategy is None else strategy
@@ -98,10 +98,12 @@ def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None
         )
     if pi_temperature is None:
         pi_temperature = run.sampling["pi_temperature"] if recommended else 1.0
-    mixtures.check_sampling(strategy, tau, sigma_scale, pi_temperature)
+    if form is None:
+        form = run.sampling["form"] if recommended else "exact"
+    mixtures.check_sampling(strategy, tau, sigma_scale, pi_temperature, form)
     if sigma_scale and not run.network.components:
         raise ValueError("a network without a mixture has no σ to add: leave sigma_scale at 0")
-    return strategy, tau, sigma_scale, pi_temperature
+    return strategy, tau, sigma_scale, pi_temperature, form
 
 
 def _listen(run, primer, sequences):

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 STRATEGIES = ("greedy", "exact", "tempered", "sample")
+FORMS = ("exact", "paper", "weight")
 
 
 class Mixture(NamedTuple):
@@ -72,11 +73,12 @@ def standardised_log_weights(mixture, form="exact", xp=np):
     """ln π̂ (..., K): how high each component's peak stands, normalised to sum to 1.
 
     form "exact": π/σ^m, the peak density of an m-dimensional component. form "paper": π/σ, as
-    printed in section 2.1.2, which is the same only for m = 1. Notebook: 02, section 8.
+    printed in section 2.1.2, which is the same only for m = 1. form "weight": π as it is, what
+    nucleus sampling ranks by (Holtzman et al., ICLR 2020). Notebook: 02, section 8.
     """
-    powers = {"exact": mixture.means.shape[-1], "paper": 1}
+    powers = {"exact": mixture.means.shape[-1], "paper": 1, "weight": 0}
     if form not in powers:
-        raise ValueError(f"standardised weights have the form 'exact' or 'paper', not {form!r}")
+        raise ValueError(f"there is no form {form!r}; choose one of {', '.join(powers)}")
     peaks = mixture.log_weights - powers[form] * xp.log(mixture.scales)
     return peaks - _logsumexp(peaks, xp)
 
@@ -158,8 +160,9 @@ def next_vector(
     uniform (...) in (0, 1] and noise (..., m) ~ N(0, 1) are the random numbers to use.
     sigma_scale ≥ 0: how much of the component's σ · noise is added; the paper's first three
     strategies mean 0, its fourth 1, and these are the defaults. pi_temperature > 0: see
-    `with_pi_temperature`, which comes before all else; 1 changes nothing. form: see
-    `standardised_log_weights`. Returns y (..., m) and the component's index (...).
+    `with_pi_temperature`, which comes before all else; 1 changes nothing. form: what greedy and
+    tempered rank by, see `standardised_log_weights`; with "weight", τ = sigma_scale = 1 is full
+    sampling. Returns y (..., m) and the component's index (...).
     """
     if sigma_scale is None:
         sigma_scale = default_sigma_scale(strategy)
@@ -183,12 +186,14 @@ def default_sigma_scale(strategy):
     return 1.0 if strategy == "sample" else 0.0
 
 
-def check_sampling(strategy, tau, sigma_scale, pi_temperature):
+def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact"):
     """Raise ValueError, in one sentence, for settings that no strategy can follow."""
     if strategy not in STRATEGIES:
         raise ValueError(
             f"there is no strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}"
         )
+    if form not in FORMS:
+        raise ValueError(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"τ is a share of probability from 0 to 1, not {tau}")
     if not (0.0 <= sigma_scale < math.inf):

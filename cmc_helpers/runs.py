@@ -28,8 +28,10 @@ from cmc_helpers.mixtures import check_sampling
 from cmc_helpers.networks import NetworkConfig
 
 FORMAT = 1
-SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature")
-MEANS_ALONE = dict(zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0), strict=True))  # for plain vectors
+SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature", "form")
+MEANS_ALONE = dict(
+    zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0, "exact"), strict=True)
+)  # for plain vectors
 CONFIG, MODEL, NORMALISER, PRIMER, HISTORY, CHECKPOINT = (
     "config.json",
     "model.keras",
@@ -50,7 +52,7 @@ class Run:
 
     settings: the whole config.json. features: FeatureConfig, or None for plain vectors. network:
     NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau,
-    sigma_scale and pi_temperature. weights: see `networks.weights`.
+    sigma_scale, pi_temperature and form. weights: see `networks.weights`.
     """
 
     folder: Path

@@ -89,7 +89,7 @@ def defaults(corpus):
         network = networks.small(corpus.width)
         config = TrainingConfig(batch=16, steps=50, learning_rate=0.01, input_noise=0.05)
         return network, config, runs.MEANS_ALONE
-    sampling = {"strategy": "sample", "tau": 0.6, "sigma_scale": 0.6, "pi_temperature": 1.0}
+    sampling = runs.MEANS_ALONE | {"strategy": "sample", "sigma_scale": 0.6}
     return NetworkConfig(corpus.width), TrainingConfig(), sampling
 
 

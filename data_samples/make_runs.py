@@ -34,7 +34,7 @@ from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 FOLDER = Path(__file__).resolve().parent
 BACH = "Johann Sebastian Bach (1685-1750); public domain; scores from music21 (BSD-3)."
 EXCERPT = 10  # seconds
-SAMPLE = dict(strategy="sample", tau=0.6)
+SAMPLE = runs.MEANS_ALONE | dict(strategy="sample")
 
 
 @dataclass(frozen=True)

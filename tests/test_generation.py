@@ -99,15 +99,19 @@ def test_tau_0_is_greedy_and_sigma_scale_adds_noise(run):
 
 
 def test_what_is_not_given_comes_from_the_run(run, small):
-    assert generation.settings(run) == ("sample", 0.6, 0.6, 1.0)
-    assert generation.settings(run, strategy="greedy") == ("greedy", 0.6, 0.0, 1.0)
-    assert generation.settings(run, tau=0.2, sigma_scale=0.1) == ("sample", 0.2, 0.1, 1.0)
-    assert generation.settings(small) == ("greedy", 0.6, 0.0, 1.0)
-    assert generation.settings(small, strategy="sample") == ("sample", 0.6, 1.0, 1.0)
+    assert generation.settings(run) == ("sample", 0.6, 0.6, 1.0, "exact")
+    assert generation.settings(run, strategy="greedy") == ("greedy", 0.6, 0.0, 1.0, "exact")
+    assert generation.settings(run, tau=0.2, sigma_scale=0.1) == ("sample", 0.2, 0.1, 1.0, "exact")
+    assert generation.settings(small) == ("greedy", 0.6, 0.0, 1.0, "exact")
+    assert generation.settings(small, strategy="sample") == ("sample", 0.6, 1.0, 1.0, "exact")
     sharp = replace(run, sampling=run.sampling | {"pi_temperature": 0.5})
     assert generation.settings(sharp)[3] == generation.settings(sharp, "sample")[3] == 0.5
     assert generation.settings(sharp, "tempered")[3] == 1.0
     assert generation.settings(sharp, pi_temperature=2.0)[3] == 2.0
+    by_weight = replace(run, sampling=run.sampling | {"form": "weight"})
+    assert generation.settings(by_weight)[4] == "weight"
+    assert generation.settings(by_weight, "tempered")[4] == "exact"
+    assert generation.settings(by_weight, "tempered", form="paper")[4] == "paper"
 
 
 def test_progress_reaches_its_end(run):
@@ -126,6 +130,7 @@ def test_progress_reaches_its_end(run):
         ({"tau": float("nan")}, "τ"),
         ({"sigma_scale": -1.0}, "sigma_scale"),
         ({"pi_temperature": 0.0}, "pi_temperature"),
+        ({"form": "peak"}, "no form 'peak'"),
         ({"primer": np.zeros((5, 7))}, "primer"),
         ({"primer": np.full((5, 100), np.nan)}, "primer"),
         ({"form": "other"}, "form"),

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cmc_helpers.mixtures import (
+    FORMS,
     STRATEGIES,
     Mixture,
     check_sampling,
@@ -147,7 +148,7 @@ def test_the_scale_rises_with_its_output_from_the_floor_to_the_ceiling():
 @given(seeds, st.integers(1, 8), st.integers(1, 4))
 def test_standardised_weights_are_the_formulas(seed, components, m):
     mixture = random_mixture(seed, components, m)
-    for form, power in [("paper", 1), ("exact", m)]:
+    for form, power in [("paper", 1), ("exact", m), ("weight", 0)]:
         naive = np.exp(mixture.log_weights) / mixture.scales**power
         standardised = np.exp(standardised_log_weights(mixture, form))
         np.testing.assert_allclose(standardised, naive / naive.sum(), rtol=1e-9)
@@ -172,7 +173,7 @@ def test_in_two_dimensions_the_two_forms_may_choose_differently():
     mixture = mixture_of([0.8, 0.2], np.eye(2), [1.0, 0.4])  # π/σ: 0.8, 0.5; π/σ²: 0.8, 1.25
     chosen = [next_vector(mixture, "greedy", np.ones(()), 0, form=f)[1] for f in ("paper", "exact")]
     assert chosen == [0, 1]
-    with pytest.raises(ValueError, match="'exact' or 'paper', not 'softmax'"):
+    with pytest.raises(ValueError, match="no form 'softmax'; choose one of exact, paper, weight"):
         standardised_log_weights(mixture, "softmax")
 
 
@@ -278,7 +279,7 @@ def test_weights_need_not_sum_to_1_to_be_drawn_from():
 def test_the_exact_maximum_is_never_below_greedys(seed, components, m):
     mixture = random_mixture(seed, components, m)
     best = log_density(exact_maximum(mixture)[0], mixture)
-    for form in ("exact", "paper"):
+    for form in FORMS:
         greedy, _ = next_vector(mixture, "greedy", np.ones(()), 0, form=form)
         assert best >= log_density(greedy, mixture) - 1e-12
     assert best >= max(log_density(mean, mixture) for mean in mixture.means) - 1e-12
@@ -342,12 +343,23 @@ def test_only_full_sampling_adds_noise_unless_told(strategy):
 @given(seeds, st.floats(0, 1, exclude_min=True))
 def test_greedy_is_the_mean_with_the_largest_standardised_weight(seed, uniform):
     mixture = random_mixture(seed)
-    for form in ("exact", "paper"):
+    for form in FORMS:
         top = np.argmax(standardised_log_weights(mixture, form))
         for strategy, tau in [("greedy", 1.0), ("tempered", 0.0)]:  # τ is nothing to greedy
             y, component = next_vector(mixture, strategy, np.array(uniform), 0, tau, form=form)
             assert component == top
             np.testing.assert_array_equal(y, mixture.means[top])
+
+
+@mathematics
+@given(seeds, st.integers(1, 6), st.floats(0, 1, exclude_min=True))
+def test_ranked_by_weight_with_all_of_it_and_all_of_sigma_tempered_is_full_sampling(seed, K, u):
+    mixture = random_mixture(seed, K)
+    noise = np.random.default_rng(seed).standard_normal(mixture.means.shape[-1])
+    sampled = next_vector(mixture, "sample", np.array(u), noise)
+    corner = next_vector(mixture, "tempered", np.array(u), noise, 1.0, 1.0, form="weight")
+    assert sampled[1] == corner[1]
+    np.testing.assert_array_equal(sampled[0], corner[0])
 
 
 def test_tempered_draws_means_of_s_in_proportion_to_the_standardised_weights():
@@ -416,6 +428,7 @@ def test_full_sampling_recovers_the_moments_of_the_mixture():
         (("sample", 0.6, 1.0, 0.0), "pi_temperature is a number above 0, not 0.0"),
         (("sample", 0.6, 1.0, float("inf")), "pi_temperature .* not inf"),
         (("sample", 0.6, 1.0, float("nan")), "pi_temperature .* not nan"),
+        (("sample", 0.6, 1.0, 1.0, "peak"), "no form 'peak'; choose one of exact, paper, weight"),
     ],
 )
 def test_settings_that_no_strategy_can_follow_are_refused(asked, sentence):

@@ -30,6 +30,7 @@ def test_a_run_carries_everything(audio_run, vectors_run):
         "tau": 0.6,
         "sigma_scale": 0.6,
         "pi_temperature": 1.0,
+        "form": "exact",
     }
     assert run.primer.shape == (188, 100)  # 1.5 s
     assert run.settings["data"]["name"] == "glide"
