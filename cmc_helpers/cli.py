@@ -25,10 +25,11 @@ from cmc_helpers import (
     inversion,
     mixtures,
     networks,
+    player,
     runs,
     training,
 )
-from cmc_helpers.audio import read_audio, set_level, write_audio
+from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
@@ -515,30 +516,15 @@ def generate_command(run, output, steps, seconds, seed, prime, **sampling):
             loaded,
             steps,
             seed=seed,
-            primer=_primer(prime, loaded),
+            primer=player.read_primer(loaded, prime),
             progress=progress,
             **sampling,
         )
     if Path(output).suffix.lower() == ".csv":
         write_csv(output, vectors)
     else:
-        waveform = inversion.invert_features(vectors, config)
-        # Every clip of a run by the gain that its primer needs: a soft one stays soft.
-        heard_first = inversion.invert_features(loaded.primer, config, iterations=0)
-        waveform = set_level(waveform, heard_first, sample_rate=config.sample_rate)
-        write_audio(output, waveform[: round(seconds * config.sample_rate)], config.sample_rate)
+        write_audio(output, player.sound(loaded, vectors, seconds), config.sample_rate)
     _say(f"{output}: {_length(steps, config)}")
-
-
-def _primer(prime, run):
-    """The features in the file `prime`, an empty array for "none", None for the run's own."""
-    if prime is None:
-        return None
-    if prime == "none":
-        return np.empty(0)
-    if run.features is None or Path(prime).suffix.lower() == ".csv":
-        return read_csv(prime, run.network.features)
-    return extract_features(read_audio(prime, run.features.sample_rate), run.features)
 
 
 @commands.command("evaluate")

@@ -103,7 +103,7 @@ def listen(waveform, sample_rate, title, *, normalise=False):
     picture = plots.figure_with_alt(
         ax, f"Spectrogram: {label}, 0 to {sample_rate / 2000:g} kHz, 60 dB from dark to bright."
     )
-    return Sound(_wav(waveform * gain, sample_rate), label, note, picture)
+    return Sound(wav(waveform * gain, sample_rate), label, note, picture)
 
 
 class Progress:
@@ -245,8 +245,8 @@ def _held_back_stderr():
             os.close(stderr)
 
 
-def _wav(waveform, sample_rate):
-    """A 16-bit WAV file in memory."""
+def wav(waveform, sample_rate):
+    """A waveform (samples,) in [−1, 1] as the bytes of a 16-bit WAV file."""
     import soundfile
 
     buffer = io.BytesIO()

@@ -167,6 +167,27 @@ def compare(sounds, title, *, sample_rate=8000, decibels=60):
     return figure
 
 
+def performance(waveform, components, flux, title, *, count, sample_rate=8000):
+    """Draw what was generated over a common time in seconds; returns the Figure.
+
+    Above the spectrogram of a waveform (samples,), then which of `count` components each frame
+    came from, (T,), then the flux from frame to frame, (T − 1,), as `analysis.flux` gives it.
+    """
+    figure = _figure(height=4.6)
+    above, middle, below = figure.subplots(3, sharex=True, height_ratios=[3, 1.2, 1])
+    spectrogram(waveform, title, sample_rate=sample_rate, ax=above)
+    above.set_xlabel("")
+    times = HOP_SECONDS * np.arange(len(components))
+    middle.scatter(times, components + 1, s=3, marker="s", color=LINES[0]["color"], linewidths=0)
+    middle.set(ylabel="component", ylim=(count + 0.6, 0.4))
+    middle.yaxis.get_major_locator().set_params(integer=True)
+    below.plot(times[1:], flux, **LINES[1] | dict(linestyle="-"), linewidth=0.8)
+    below.set(xlabel="time (s)", ylabel="flux", ylim=(0, 0.6))
+    for ax in (middle, below):
+        ax.grid(alpha=0.3)
+    return figure
+
+
 def _with_palette(buffer):
     """The same PNG in 256 colours: less than half the bytes, and nothing to be seen of it."""
     from PIL import Image

@@ -1,0 +1,211 @@
+"""What a run plays where the knobs stand: the pure function behind `cmc generate` and the player.
+
+A position of the knobs is written as the command that makes the same music in a terminal. So it can
+be copied, shared, and read back.
+
+Notebook: 10.
+"""
+
+import shlex
+from dataclasses import astuple, dataclass, fields
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from cmc_helpers import analysis, corpora, generation, inversion, mixtures, notebook, plots, runs
+from cmc_helpers.audio import read_audio, set_level
+from cmc_helpers.features import extract_features, features_to_amplitudes
+from cmc_helpers.sequences import read_csv
+
+PRIMER_SECONDS = 10  # of a primer, its end: longer than any training window, soon listened to
+SECONDS = (1, 30)  # what a player offers
+QUICK = dict(iterations=20, reflections=10)  # of the inversion: 0.5 dB worse, in half the time
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the knobs stand. run: a name or folder, as `runs.find` takes it; strategy to form: see
+    `mixtures.next_vector`; seed ≥ 0; seconds of sound; prime: see `read_primer`.
+
+    Raises ValueError, in one sentence, for a position that cannot be.
+    """
+
+    run: str
+    strategy: str
+    tau: float
+    sigma_scale: float
+    pi_temperature: float
+    form: str
+    seed: int = 1
+    seconds: float = 4.0
+    prime: str | None = None
+
+    def __post_init__(self):
+        mixtures.check_sampling(*self.sampling.values())
+        if self.seed < 0:
+            raise ValueError(f"a seed is an integer from 0 upwards, not {self.seed}")
+        if not SECONDS[0] <= self.seconds <= SECONDS[1]:
+            raise ValueError(
+                "a player plays from {} to {} seconds, not {:g}".format(*SECONDS, self.seconds)
+            )
+
+    @property
+    def sampling(self):
+        """The keyword arguments of `generation.generate` that say how to choose."""
+        return dict(zip(runs.SAMPLING, astuple(self)[1:6], strict=True))
+
+    def __str__(self):
+        """The command that makes the same music."""
+        words = ["cmc", "generate", self.run]
+        for field in fields(self)[1:]:
+            if (value := getattr(self, field.name)) is not None:
+                words += ["--" + field.name.replace("_", "-"), str(value).removesuffix(".0")]
+        return shlex.join([*words, "-o", "music.wav"])
+
+
+def read_position(text):
+    """The `Position` that a line like "cmc generate bach --strategy …" stands for.
+
+    Raises ValueError, in one sentence, for a line that is not whole or asks for what cannot be.
+    """
+    try:
+        command, verb, run, *words = shlex.split(text)
+    except ValueError:
+        command = verb = None
+    if (command, verb) != ("cmc", "generate") or len(words) % 2:
+        raise ValueError("a position of the knobs is a line like: cmc generate bach --strategy …")
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    given.pop("-o", None)
+    values = {"run": run}
+    for field in fields(Position)[1:]:
+        option = "--" + field.name.replace("_", "-")
+        kind = {"seed": int, "strategy": str, "form": str, "prime": str}.get(field.name, float)
+        try:
+            values[field.name] = kind(given.pop(option))
+        except KeyError as problem:
+            if field.name == "prime":
+                continue
+            raise ValueError(f"{option} is missing: copy the whole line") from problem
+        except ValueError as problem:
+            raise ValueError(f"{option} is not a number: {problem}") from problem
+    if given:
+        raise ValueError(f"{', '.join(given)} is no knob of the player: leave it out")
+    return Position(**values)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """What is heard at a position: features (T, 100) and components (T,) as generated, waveform
+    (samples,) in [−1, 1]. Its pictures are drawn when they are asked for."""
+
+    position: Position
+    run: runs.Run
+    features: np.ndarray
+    components: np.ndarray
+    waveform: np.ndarray
+
+    @property
+    def title(self):
+        """The knobs in a line."""
+        position = self.position
+        knobs = {
+            "greedy": "",
+            "exact": "",
+            "tempered": f", τ {position.tau:g} of {position.form}",
+            "sample": "",
+        }[position.strategy]
+        return (
+            f"{position.run}: {position.strategy}{knobs}, σ × {position.sigma_scale:g}, "
+            f"T {position.pi_temperature:g}, seed {position.seed}"
+        )
+
+    @cached_property
+    def picture(self):
+        """Spectrogram, chosen components and flux below each other, a `plots.Picture`."""
+        config, count = self.run.features, self.run.network.components
+        flux = analysis.flux(features_to_amplitudes(self.features, config))
+        changes = np.count_nonzero(np.diff(self.components[:: self.run.network.frames]))
+        figure = plots.performance(self.waveform, self.components, flux, self.title, count=count)
+        return plots.figure_with_alt(
+            figure,
+            f"{self.title}. Above, the spectrogram of {self.position.seconds:g} s. In the middle, "
+            f"which of the {count} components each frame came from: {len(set(self.components))} of "
+            f"them, with {changes} changes. Below, how much each frame differs from the one before "
+            f"it: {np.median(flux):.3f} of its size in the middle.",
+        )
+
+    @cached_property
+    def sound(self):
+        """A `notebook.Sound`, with this picture."""
+        return notebook.Sound(
+            notebook.wav(self.waveform, self.run.features.sample_rate),
+            f"{self.title}, {self.position.seconds:g} s",
+            "",
+            self.picture,
+        )
+
+    def _ipython_display_(self):
+        self.sound._ipython_display_()
+
+    def __repr__(self):
+        return self.title
+
+
+def render(run, position, primer=None, progress=None, **changes):
+    """What `run`, a `runs.Run` of sound, plays at a `Position`: the same random numbers, the same
+    primer (features (T, 100), see `read_primer`) wherever the knobs stand. changes: of the
+    inversion, e.g. **QUICK. Returns a `Rendering`. Raises ValueError as `generation.generate` does.
+    """
+    (features,), (components,) = generation.generate(
+        run,
+        run.features.frames(position.seconds),
+        seed=position.seed,
+        primer=primer,
+        progress=progress,
+        **position.sampling,
+    )
+    waveform = sound(run, features, position.seconds, **changes)
+    return Rendering(position, run, features, components, waveform)
+
+
+def sound(run, features, seconds, **changes):
+    """Generated features (T, 100) → waveform of so many seconds, in [−1, 1].
+
+    Every clip of a run by the gain that the run's own primer needs: what is soft stays soft.
+    changes: see `inversion.invert_features`.
+    """
+    rate = run.features.sample_rate
+    waveform = inversion.invert_features(features, run.features, **changes)
+    waveform = set_level(waveform, _heard_first(run), sample_rate=rate)
+    return waveform[: round(seconds * rate)]
+
+
+@lru_cache(maxsize=16)
+def _heard_first(run):
+    return inversion.invert_features(run.primer, run.features, iterations=0)
+
+
+def read_primer(run, prime):
+    """What a run hears first: features (T, m), or None for the run's own primer.
+
+    prime: None; "none" for nothing at all; a CSV file; for sound a recording; of both also the name
+    of one that ships. Of a recording the last 10 s count. Raises FileError for what cannot be read.
+    """
+    if prime is None:
+        return None
+    if prime == "none":
+        return np.empty(0)
+    prime = _sample(prime)
+    if run.features is None or Path(prime).suffix.lower() == ".csv":
+        return read_csv(prime, run.network.features)
+    rate = run.features.sample_rate
+    waveform = read_audio(prime, rate)
+    return extract_features(waveform[-PRIMER_SECONDS * rate :], run.features)
+
+
+def _sample(name):
+    """The file of this name or, if there is none, the one that ships under it."""
+    shipped = corpora.samples_folder() / name
+    bare = Path(name).name == str(name)
+    return shipped if bare and shipped.is_file() and not Path(name).exists() else name
