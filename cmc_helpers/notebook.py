@@ -60,19 +60,24 @@ class Sound:
         return f"{self.label}{self.note}"
 
     def _repr_html_(self):
-        source = f"data:audio/wav;base64,{base64.b64encode(self.wav).decode()}"
-        label = html.escape(self.label)
-        return (
-            f'<figure style="margin:0"><figcaption>{label}{html.escape(self.note)}</figcaption>'
-            f'<audio controls style="width:100%" aria-label="{label}" src="{source}"></audio>'
-            "</figure>"
-        )
+        return audio_html(self.wav, self.label, self.note)
 
     def _ipython_display_(self):
         from IPython.display import display
 
         display(self.picture)
         display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
+
+
+def audio_html(wav, label, note="", autoplay=False):
+    """A player for the bytes of a WAV file, with its caption, as HTML that needs nothing else."""
+    source = f"data:audio/wav;base64,{base64.b64encode(wav).decode()}"
+    label, start = html.escape(label), " autoplay" if autoplay else ""
+    return (
+        f'<figure style="margin:0"><figcaption>{label}{html.escape(note)}</figcaption>'
+        f'<audio controls{start} style="width:100%" aria-label="{label}" src="{source}"></audio>'
+        "</figure>"
+    )
 
 
 def listen(waveform, sample_rate, title, *, normalise=False):

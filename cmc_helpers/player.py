@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cmc_helpers import analysis, corpora, generation, inversion, mixtures, notebook, plots, runs
 from cmc_helpers.audio import read_audio, set_level
@@ -120,6 +121,11 @@ class Rendering:
             f"T {position.pi_temperature:g}, seed {position.seed}"
         )
 
+    @property
+    def label(self):
+        """The title, and how long it sounds."""
+        return f"{self.title}, {self.position.seconds:g} s"
+
     @cached_property
     def picture(self):
         """Spectrogram, chosen components and flux below each other, a `plots.Picture`."""
@@ -140,7 +146,7 @@ class Rendering:
         """A `notebook.Sound`, with this picture."""
         return notebook.Sound(
             notebook.wav(self.waveform, self.run.features.sample_rate),
-            f"{self.title}, {self.position.seconds:g} s",
+            self.label,
             "",
             self.picture,
         )
@@ -176,7 +182,8 @@ def sound(run, features, seconds, **changes):
     changes: see `inversion.invert_features`.
     """
     rate = run.features.sample_rate
-    waveform = inversion.invert_features(features, run.features, **changes)
+    with threadpool_limits(1):  # the matrices are small: threads would only wait for each other
+        waveform = inversion.invert_features(features, run.features, **changes)
     waveform = set_level(waveform, _heard_first(run), sample_rate=rate)
     return waveform[: round(seconds * rate)]
 

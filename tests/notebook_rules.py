@@ -17,7 +17,7 @@ import nbformat
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
+LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
     "Repository"
@@ -367,7 +367,7 @@ def right_solutions(page):
 @rule(LESSONS_ONLY)
 def a_summary_and_the_way_on(page):
     """The next notebook; from the last one back to the first."""
-    series = sorted(page.path.parent.glob("*.ipynb"))
+    series = sorted(page.path.parent.glob("[0-9]*.ipynb"))
     following = series[(series.index(page.path) + 1) % len(series)].name
     _, summary, ending = page.prose.rpartition("## Summary")
     if not summary:
