@@ -13,7 +13,7 @@ unexport MPLBACKEND
 # with a moved folder or that has lost its Python is made anew.
 STALE := $(shell test -x $(IN_VENV) && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" || echo stale)
 
-.PHONY: help setup lab test notebooks bench samples lint clean $(STALE)
+.PHONY: help setup lab play test notebooks bench samples lint clean $(STALE)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,12 @@ setup: $(READY)  ## make .venv with everything in it
 
 lab: setup  ## open JupyterLab on the first notebook
 	$(IN_VENV) -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(ARGS)
+
+play: setup  ## open the playground: the τ player as a page of its own
+	JUPYTER_PATH=notebooks $(IN_VENV) -m voila notebooks/playground.ipynb --template=playground \
+	    --strip_sources=True --preheat_kernel=True --pool_size=1 \
+	    --VoilaConfiguration.extension_denylist=jupyterlab-jupytext \
+	    --MappingKernelManager.cull_idle_timeout=900 --MappingKernelManager.cull_interval=60 $(ARGS)
 
 test: setup  ## run every test: the package's, then every cell of every notebook
 	$(IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)

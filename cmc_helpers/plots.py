@@ -183,6 +183,7 @@ def performance(waveform, components, flux, title, *, count, sample_rate=8000):
     middle.yaxis.get_major_locator().set_params(integer=True)
     below.plot(times[1:], flux, **LINES[1] | dict(linestyle="-"), linewidth=0.8)
     below.set(xlabel="time (s)", ylabel="flux", ylim=(0, 0.6))
+    below.set_xlim(0, HOP_SECONDS * len(components))
     for ax in (middle, below):
         ax.grid(alpha=0.3)
     return figure

@@ -22,6 +22,7 @@ from cmc_helpers.sequences import write_csv
 
 CLIPS = ("bach_prelude.flac", "chopin_prelude.flac", "singer.flac")  # that ship, to begin from
 UPLOAD_MEGABYTES = 5
+KNOB = {"width": "100%", "max_width": "32em"}
 OWN = "the run's own primer"
 FORMS = {"exact": "peaks, π/σ^m", "paper": "the paper's π/σ", "weight": "weights, π"}
 _shown = []  # ipywidgets may hold its widgets weakly, and nobody else holds them
@@ -48,7 +49,7 @@ def slider(label, low, high, step, value):
         readout_format="d" if whole else f".{_decimals(low, step, value)}f",
         continuous_update=False,
         style={"description_width": "initial"},
-        layout={"width": "100%", "max_width": "32em"},
+        layout=KNOB,
     )
 
 
@@ -61,7 +62,7 @@ def choice(label, options, value):
         value=value,
         description=label,
         style={"description_width": "initial"},
-        layout={"width": "100%", "max_width": "32em"},
+        layout=KNOB,
     )
 
 
@@ -122,13 +123,18 @@ class Player:
             "run": choice("run", list(self._runs), names[0]),
             "strategy": choice("strategy", mixtures.STRATEGIES, "tempered"),
             "tau": slider("τ", 0, 1, 0.05, 0.6),
-            "form": choice("τ counts", [(FORMS[f], f) for f in mixtures.FORMS], "exact"),
             "sigma_scale": slider("σ scale", 0, 1.5, 0.05, 0.6),
+            "form": choice("ranked by", [(FORMS[f], f) for f in mixtures.FORMS], "exact"),
             "pi_temperature": slider("π temperature", 0.1, 2, 0.05, 1),
-            "seed": ipywidgets.BoundedIntText(
-                1, description="seed", min=0, max=2**31 - 1, continuous_update=False
-            ),
             "seconds": slider("seconds", low, high, 0.5, 4.0),
+            "seed": ipywidgets.BoundedIntText(
+                value=1,
+                description="seed",
+                min=0,
+                max=2**31 - 1,
+                style={"description_width": "initial"},
+                layout=KNOB,
+            ),
             "prime": choice("after hearing", self._heard_first(), OWN),
         }
         self.at_once = ipywidgets.Checkbox(True, description="play at once", indent=False)
@@ -136,7 +142,7 @@ class Player:
             description="as text",
             continuous_update=False,
             style={"description_width": "initial"},
-            layout={"width": "100%"},
+            layout={"width": "auto"},
         )
         self.status, self.sound, self.picture = (ipywidgets.HTML() for _ in range(3))
         self._work = Latest(self._play)
@@ -147,9 +153,14 @@ class Player:
             knob.observe(self._moved, "value")
         self.text.observe(self._typed, "value")
         knobs = [knob for name, knob in self.knobs.items() if name != "run" or len(names) > 1]
+        knobs = ipywidgets.GridBox(
+            [*knobs, self.at_once],
+            layout={"grid_template_columns": "repeat(auto-fit, minmax(18em, 1fr))"},
+        )
         below = self._files() if files else []
         self.box = ipywidgets.VBox(
-            [*knobs, self.at_once, self.status, self.sound, self.picture, self.text, *below]
+            [knobs, self.status, self.sound, self.picture, self.text, *below],
+            layout={"max_width": "64em"},
         )
 
     @property
