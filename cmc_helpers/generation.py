@@ -25,6 +25,45 @@ class Generated(NamedTuple):
     components: np.ndarray
 
 
+class Foreseen(NamedTuple):
+    """What a network expects after each of its steps: mixture, a `mixtures.Mixture` with leading
+    axis (steps,), and the scale of every number it speaks of, (steps, width)."""
+
+    mixture: mixtures.Mixture
+    scales: np.ndarray
+
+    def candidates(self, run, step):
+        """The K means after `step` as features (K, frames, m), in the units of the run's corpus."""
+        means = self.mixture.means[step] * self.scales[step]
+        return run.normaliser.invert(means).reshape(len(means), -1, run.network.features)
+
+
+def foresee(run, features):
+    """Let a run hear features (T, m), and tell what it expects after every step of its own.
+
+    It hears what was played, not what it would have chosen (teacher forcing). A step is
+    `run.network.frames` frames; a rest of T that fills none stays unheard. Returns `Foreseen`:
+    at `step` it has heard the frames before frames · (step + 1). Raises ValueError for features of
+    another width, or too few.
+
+    Notebook: 10.
+    """
+    states, outputs = networks.zero_states(run.network, 1), []
+    features = np.asarray(features, np.float32)
+    whole = features[: len(features) // run.network.frames * run.network.frames]
+    if not whole.size:
+        raise ValueError(f"{run.network.frames} frames are the least to hear, not {len(features)}")
+    with threadpool_limits(1):
+        for frame in _normalised(run, whole)[:, None]:
+            output, states = networks.step(run.layers, run.network, frame, states)
+            outputs.append(output[0])
+    outputs = np.array(outputs)
+    scales = np.broadcast_to(
+        networks.feature_scales(outputs, run.network), (len(outputs), run.network.width)
+    )
+    return Foreseen(networks.read_output(outputs, run.network), scales)
+
+
 def generate(
     run,
     steps,

@@ -21,6 +21,7 @@ from cmc_helpers.sequences import read_csv
 
 PRIMER_SECONDS = 10  # of a primer, its end: longer than any training window, soon listened to
 SECONDS = (1, 30)  # what a player offers
+RANKED_BY = {"exact": "π/σ^m", "paper": "π/σ", "weight": "π again"}
 QUICK = dict(iterations=20, reflections=10)  # of the inversion: 0.5 dB worse, in half the time
 
 
@@ -173,6 +174,37 @@ def render(run, position, primer=None, progress=None, **changes):
     )
     waveform = sound(run, features, position.seconds, **changes)
     return Rendering(position, run, features, components, waveform)
+
+
+def moment(run, foreseen, features, step, tau, form="exact"):
+    """The mixture after one step of a piece, and what τ leaves of it, as a `plots.Picture`.
+
+    foreseen: what `generation.foresee` says of features (T, 100). step: from 0. tau, form: see
+    `mixtures.tempered_log_weights` and `standardised_log_weights`. The spectra are means over the
+    frames that are foreseen together. Raises ValueError for a step that has no next one.
+    """
+    together, steps = run.network.frames, len(foreseen.scales)
+    if not 0 <= step < len(features) // together - 1:
+        raise ValueError(f"after step {step} nothing came: choose one from 0 to {steps - 2}")
+    mixture = mixtures.Mixture(*(part[step] for part in foreseen.mixture))
+    ranks = mixtures.standardised_log_weights(mixture, form)
+    kept = np.exp(mixtures.tempered_log_weights(ranks, tau)) > 0
+    spectra = [
+        features_to_amplitudes(frames, run.features).mean(axis=0)
+        for frames in foreseen.candidates(run, step)
+    ]
+    came = features[together * (step + 1) : together * (step + 2)]
+    came = features_to_amplitudes(came, run.features).mean(axis=0)
+    weights, ranks = np.exp(mixture.log_weights), np.exp(ranks)
+    seconds = together * (step + 1) / run.features.frames_per_second
+    title = f"After {seconds:.2f} s, τ = {tau:.2f} leaves {kept.sum()} of {len(kept)} components"
+    figure = plots.mixture(weights, ranks, kept, spectra, came, title, ranked_by=RANKED_BY[form])
+    names = ", ".join(f"{k} ({w:.2f})" for k, w in enumerate(weights, 1) if w >= 0.05)
+    inside = ", ".join(str(k) for k in 1 + np.flatnonzero(kept))
+    alt = f"{title}: in S {'is' if kept.sum() == 1 else 'are'} {inside}. Ranked by {form}. "
+    alt += f"Components with a weight of at least 0.05: {names}. Beside them the spectrum that "
+    alt += "each would bring, and the one that came."
+    return plots.figure_with_alt(figure, alt)
 
 
 def sound(run, features, seconds, **changes):

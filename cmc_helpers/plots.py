@@ -167,6 +167,44 @@ def compare(sounds, title, *, sample_rate=8000, decibels=60):
     return figure
 
 
+def mixture(weights, ranks, kept, spectra, came, title, *, ranked_by="π̂"):
+    """Draw a mixture of K possible next spectra, and which of them may be chosen; the Figure.
+
+    weights: π (K,). ranks: what the strategy ranks by, (K,), summing to 1. kept: of each component,
+    whether it is in S. spectra: amplitudes (K, 100) that each component's mean would bring. came:
+    those that came in the end (100,).
+    """
+    count = len(weights)
+    figure = _figure(height=0.9 + 0.28 * (count + 1))
+    left, right = figure.subplots(1, 2, width_ratios=[1, 2.2], sharey=True)
+    rows = np.arange(1, count + 1)
+    left.barh(rows - 0.2, weights, 0.36, color=LINES[0]["color"], label="π")
+    bars = left.barh(rows + 0.2, ranks, 0.36, color=LINES[1]["color"], label=ranked_by)
+    for bar, inside in zip(bars, kept, strict=True):
+        if not inside:  # an outline: it is ranked, but cannot be chosen
+            bar.set(facecolor="none", edgecolor=LINES[1]["color"], linestyle="--")
+    left.set(xlim=(0, 1), xlabel="weight", ylabel="component")
+    left.legend(loc="lower right")
+    image = np.vstack([spectra, came])
+    levels = _decibels(image, None, 50)
+    shown = right.imshow(
+        levels,
+        aspect="auto",
+        interpolation="nearest",
+        cmap="cividis",
+        extent=(-0.5, image.shape[1] - 0.5, count + 1.5, 0.5),
+    )
+    figure.colorbar(shown, ax=right, label="level (dB)", pad=0.01)
+    right.set_yticks([*rows, count + 1], [*(f"{r}" for r in rows), "came"])
+    for row, inside in zip(rows, kept, strict=True):
+        if not inside:
+            right.fill_between((-0.5, image.shape[1] - 0.5), row - 0.5, row + 0.5, color="white")
+            right.text(2, row, "not in S", va="center", fontsize=8)
+    right.set(xlabel="feature, from low to high", ylim=(count + 1.5, 0.5))
+    figure.suptitle(title)
+    return figure
+
+
 def performance(waveform, components, flux, title, *, count, sample_rate=8000):
     """Draw what was generated over a common time in seconds; returns the Figure.
 

@@ -14,10 +14,10 @@ from decimal import Decimal
 from numbers import Integral
 from pathlib import Path
 
-from cmc_helpers import mixtures, notebook, plots, runs
+from cmc_helpers import generation, mixtures, notebook, plots, runs
 from cmc_helpers.audio import write_audio
 from cmc_helpers.files import FileError
-from cmc_helpers.player import QUICK, SECONDS, Position, read_position, read_primer, render
+from cmc_helpers.player import QUICK, SECONDS, Position, moment, read_position, read_primer, render
 from cmc_helpers.sequences import write_csv
 
 CLIPS = ("bach_prelude.flac", "chopin_prelude.flac", "singer.flac")  # that ship, to begin from
@@ -101,6 +101,26 @@ def player(*names, position=None, files=False):
     """
     view = Player(names, position, files)
     _show(view.box, f"Player of {', '.join(names)}, at: {view.position}")
+
+
+def mixture_explorer(run, features, step, tau=0.6, form="weight"):
+    """Show the mixture at one moment of a piece, with sliders for the moment and τ.
+
+    run: a `runs.Run`; features (T, 100): the piece; step, tau, form: where to begin, see
+    `player.moment`, which draws it.
+    """
+    foreseen = generation.foresee(run, features)
+    last = len(features) // run.network.frames - 2
+
+    def render(step, tau, form):
+        return moment(run, foreseen, features, step, tau, form)
+
+    explore(
+        render,
+        step=slider("step", 0, last, 1, step),
+        tau=slider("τ", 0, 1, 0.05, tau),
+        form=choice("ranked by", [(FORMS[f], f) for f in mixtures.FORMS], form),
+    )
 
 
 class Player:
@@ -388,7 +408,7 @@ def _message(error):
 def _range(knob):
     if hasattr(knob, "min"):
         return f"{knob.min:g} to {knob.max:g}"
-    return ", ".join(map(str, knob.options))
+    return ", ".join(option if isinstance(option, str) else option[0] for option in knob.options)
 
 
 def _image(picture):
