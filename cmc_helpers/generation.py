@@ -45,8 +45,6 @@ def foresee(run, features):
     `run.network.frames` frames; a rest of T that fills none stays unheard. Returns `Foreseen`:
     at `step` it has heard the frames before frames · (step + 1). Raises ValueError for features of
     another width, or too few.
-
-    Notebook: 10.
     """
     states, outputs = networks.zero_states(run.network, 1), []
     features = np.asarray(features, np.float32)

@@ -124,7 +124,8 @@ def choose(log_weights, uniform, xp=np):
 
 
 def exact_maximum(mixture, iterations=100, xp=np):
-    """arg max_y P(y | M), strategy 2 of section 2.1.2: (..., m), and where it came from (...).
+    """arg max_y P(y | M), strategy 2 of section 2.1.2: (..., m), and the component that has the
+    largest share in the density there (...).
 
     Mean-shift climbs from every mean; the highest of the points reached, and of the means
     themselves, wins, so the density is never below greedy's. Each step moves y to the mean of the
@@ -138,8 +139,9 @@ def exact_maximum(mixture, iterations=100, xp=np):
         return xp.matmul(xp.exp(pull - _logsumexp(pull, xp)), means)
 
     points = xp.concatenate([_repeat(iterations, climb, means, xp), means], axis=-2)
-    best = xp.argmax(log_density(points, seen_by_each, xp), axis=-1)
-    return _pick(points, best, xp), best % means.shape[-2]
+    shares = component_log_densities(points, seen_by_each, xp)
+    best = xp.argmax(_logsumexp(shares, xp)[..., 0], axis=-1)
+    return _pick(points, best, xp), xp.argmax(_pick(shares, best, xp), axis=-1)
 
 
 def next_vector(

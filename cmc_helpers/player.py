@@ -131,7 +131,10 @@ class Rendering:
     def picture(self):
         """Spectrogram, chosen components and flux below each other, a `plots.Picture`."""
         config, count = self.run.features, self.run.network.components
-        flux = analysis.flux(features_to_amplitudes(self.features, config))
+        amplitudes = features_to_amplitudes(self.features, config)
+        loudness = np.linalg.norm(amplitudes[:-1], axis=1)
+        silent = loudness < 1e-3 * loudness.max()  # what little there is has no flux to speak of
+        flux = np.where(silent, np.nan, analysis.flux(amplitudes))
         changes = np.count_nonzero(np.diff(self.components[:: self.run.network.frames]))
         figure = plots.performance(self.waveform, self.components, flux, self.title, count=count)
         return plots.figure_with_alt(
@@ -139,7 +142,7 @@ class Rendering:
             f"{self.title}. Above, the spectrogram of {self.position.seconds:g} s. In the middle, "
             f"which of the {count} components each frame came from: {len(set(self.components))} of "
             f"them, with {changes} changes. Below, how much each frame differs from the one before "
-            f"it: {np.median(flux):.3f} of its size in the middle.",
+            f"it, with a gap where there is silence.",
         )
 
     @cached_property

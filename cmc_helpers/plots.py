@@ -209,7 +209,8 @@ def performance(waveform, components, flux, title, *, count, sample_rate=8000):
     """Draw what was generated over a common time in seconds; returns the Figure.
 
     Above the spectrogram of a waveform (samples,), then which of `count` components each frame
-    came from, (T,), then the flux from frame to frame, (T − 1,), as `analysis.flux` gives it.
+    came from, (T,), then the flux from frame to frame, (T − 1,), as `analysis.flux` gives it, with
+    NaN for gaps.
     """
     figure = _figure(height=4.6)
     above, middle, below = figure.subplots(3, sharex=True, height_ratios=[3, 1.2, 1])

@@ -1,0 +1,78 @@
+"""Checks of notebook 10: how high a narrow peak stands, entropy, and a temperature on weights."""
+
+import numpy as np
+
+from cmc_helpers.exercises.checking import exercise, expect, expect_equal, numbers
+
+
+@exercise("10.1")
+def _narrow_enough(answer):
+    """The peaks π/σ^m of two components are equally high; the oracle is SciPy's density."""
+    from scipy.stats import multivariate_normal
+
+    for r, m in ((2, 1), (4, 2), (1, 7), (1000, 400)):
+        asked = f"for {r} times the weight in {m} dimension{'s' if m > 1 else ''}"
+        ratio = numbers(answer(r, m), asked)
+        expect(
+            ratio.shape == (),
+            f"{asked} your answer has the shape {ratio.shape}; one number is wanted",
+        )
+        expect(
+            0 < ratio <= 1 + 1e-12,
+            f"{asked} your answer is {ratio:.6g}: the light component must be the narrower one, so "
+            "the ratio lies above 0, and at most at 1",
+        )
+        light = multivariate_normal(np.zeros(m), ratio**2 * np.eye(m)).logpdf(np.zeros(m))
+        heavy = np.log(r) + multivariate_normal(np.zeros(m), np.eye(m)).logpdf(np.zeros(m))
+        expect(
+            abs(light - heavy) < 1e-6 * max(1, m),
+            f"{asked} your answer is {ratio:.6g}, and by SciPy the light peak then stands "
+            f"{'higher' if light > heavy else 'lower'} by {abs(light - heavy):.3g} nats: "
+            "the peak of N(μ, σ² I) falls with σ to the power m",
+        )
+    return "r^(−1/m): the more dimensions, the less a weight counts against a width."
+
+
+@exercise("10.2")
+def _entropy(answer):
+    """Shannon's entropy in nats: uniform, certain, and of two independent choices the sum."""
+    for count in (1, 2, 8):
+        asked = f"for {count} equal weights"
+        why = f"{count} equally likely options have ln {count} nats, and e^H is their number"
+        expect_equal(answer(np.full(count, 1 / count)), np.log(count), asked, why)
+    asked = "for the weights 0.5, 0, 0.5"
+    why = "a weight of 0 adds nothing, but 0 · ln 0 is NaN on a computer"
+    expect_equal(answer(np.array([0.5, 0.0, 0.5])), np.log(2), asked, why)
+    rng = np.random.default_rng(0)
+    one, other = rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(4))
+    together = answer(np.outer(one, other).ravel())
+    apart = numbers(answer(one), "for 3 random weights") + answer(other)
+    why = "the entropy of two independent choices is the sum of theirs"
+    expect_equal(together, apart, "for 12 weights, products of 3 and 4", why)
+    return "−Σ π ln π: 0 where the network is sure, ln K where it knows nothing."
+
+
+@exercise("10.3")
+def _at_temperature(answer):
+    """π^(1/T), normalised: proportions are bent, the order stays, and T = 1 changes nothing."""
+    weights = np.array([0.6, 0.3, 0.1])
+    for T in (1, 0.5, 2.0, 0.05):
+        asked = f"for the weights 0.6, 0.3, 0.1 and T = {T}"
+        bent = numbers(answer(weights.copy(), T), asked)
+        expect(bent.shape == (3,), f"{asked} your answer has the shape {bent.shape}, not (3,)")
+        expect(
+            abs(bent.sum() - 1) < 1e-9, f"{asked} your weights sum to {bent.sum():.6g}, not to 1"
+        )
+        if T == 1:
+            expect_equal(bent, weights, asked, "T = 1 changes nothing")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            power = np.log(bent[0] / bent[1]) / np.log(2)
+        expect(
+            abs(power - 1 / T) < 1e-6,
+            f"{asked} the first is to the second as 2 to the power {power:.4g}; before it was "
+            f"twice as large, so a temperature makes it 2 to the power 1/T = {1 / T:.4g}",
+        )
+    asked = "for weights (0.5, 0.5, 0) and T = 2"
+    why = "a weight of 0 stays 0"
+    expect_equal(answer(np.array([0.5, 0.5, 0.0]), 2.0), [0.5, 0.5, 0.0], asked, why)
+    return "small T sharpens, large T levels, and nothing is ever cut off: that is τ's work."
