@@ -13,7 +13,7 @@ unexport MPLBACKEND
 # with a moved folder or that has lost its Python is made anew.
 STALE := $(shell test -x $(IN_VENV) && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" || echo stale)
 
-.PHONY: help setup lab test notebooks bench samples lint clean $(STALE)
+.PHONY: help setup lab test notebooks bench samples links lint clean $(STALE)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ bench: setup  ## measure how fast training is, beside PyTorch if it is there
 
 samples: setup  ## make data_samples/ again
 	$(IN_VENV) data_samples/make_samples.py
+
+links: setup  ## make all links follow pyproject.toml, or REPOSITORY=owner/name
+	$(IN_VENV) notebooks/links.py $(if $(REPOSITORY),"$(REPOSITORY)")
 
 lint: setup  ## check the style of code and notebooks
 	$(IN_VENV) -m ruff check .

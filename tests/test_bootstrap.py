@@ -227,6 +227,17 @@ def test_make_lab_opens_the_first_notebook(checkout):
     assert (words[2], words[-1]) == ("jupyterlab", "notebooks/00_start_here.ipynb")
 
 
+def test_make_links_hands_the_name_on_in_one_piece(checkout):
+    checkout.python("python3", "3.12")
+    for arguments, words in (
+        ((), ""),
+        (["REPOSITORY=me/it"], " me/it"),
+        (["REPOSITORY=a b"], " a b"),
+    ):
+        assert checkout.make("links", *arguments).returncode == 0
+        assert checkout.calls()[-1] == f"python3 notebooks/links.py{words}"
+
+
 def test_make_alone_is_make_help_and_lists_every_target(checkout):
     phony = re.search(r"^\.PHONY: (.*?) \$\(STALE\)$", MAKEFILE, re.M)[1].split()
     listed = re.findall(r"^make (\w+) +\w.*$", checkout.make().stdout, re.M)
@@ -356,23 +367,3 @@ def test_the_citation_agrees_with_the_project():
     assert [a["name"] for a in citation["authors"]] == [a["name"] for a in project["authors"]]
     (paper,) = citation["references"]
     assert [author["family-names"] for author in paper["authors"]] == ["Naterop", "Giacomuzzi"]
-
-
-LINK = re.compile(r"(?:github\.com|mybinder\.org/v2/gh|google\.com/github)/([\w-]+/[\w.-]*\w)")
-ELSEWHERE = {"LucNaterop/cmc-rnn"}
-
-
-def test_every_link_to_the_repository_is_the_one_in_pyproject():
-    ours = LINK.search(REPOSITORY)[1]
-    files = [
-        path
-        for pattern in ("*.md", "*.cff", "*.yml", "*/*.md", "*/*.py", "*/*.ipynb", "*/*/*.ipynb")
-        for path in ROOT.glob(pattern)
-        if not path.relative_to(ROOT).parts[0].startswith(".")
-    ]
-    links = {
-        (path.name, name.removesuffix(".git"))
-        for path in files
-        for name in LINK.findall(path.read_text("utf-8"))
-    }
-    assert {link for link in links if link[1] not in {ours, *ELSEWHERE}} == set()

@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebook_rules import REPOSITORY, ROOT, execute
+from notebook_rules import ROOT, execute
 
 
 @pytest.fixture
@@ -229,8 +229,7 @@ def test_set_up_says_in_one_sentence_what_is_missing(elsewhere):
     )
 
 
-def test_set_up_names_this_repository_and_upgrades_nothing():
-    assert f'"git+{REPOSITORY}@v' in execute.SETUP_CELL
+def test_set_up_upgrades_nothing():
     assert "-U" not in execute.SETUP_CELL
     assert "upgrade" not in execute.SETUP_CELL
 
