@@ -35,8 +35,9 @@ class Checkout:
         self.root, self.bin, self.calls_file = folder / "a b", folder / "bin", folder / "calls"
         self.root.mkdir()
         self.bin.mkdir()
-        for name in ("Makefile", "pyproject.toml"):
-            shutil.copy(ROOT / name, self.root)
+        (self.root / "tests").mkdir()
+        for name in ("Makefile", "pyproject.toml", "tests/colab.txt"):
+            shutil.copy(ROOT / name, self.root / name)
         for name in PYTHONS:  # hide the real ones
             self.script(name, "exit 127")
 
@@ -61,7 +62,7 @@ class Checkout:
             esac
             echo "{name} $*" >> '{self.calls_file}'
             case "$*" in
-            "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+            "-m venv"*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
             "-m pip"*) {pip} ;;
             "-m pytest"*) {pytest} ;;
             esac
@@ -221,6 +222,22 @@ def test_make_test_is_red_when_pytest_is(checkout):
     assert checkout.make("test").returncode != 0
 
 
+def test_make_colab_runs_every_notebook_with_colab_s_versions(checkout):
+    checkout.python("python3.11", "3.11")
+    checkout.python("python3", "3.12")
+    assert checkout.make("colab", "ARGS=-x").returncode == 0
+    venv, pip, pytest = checkout.calls()
+    assert venv == "python3.11 -m venv --clear .venv-colab"
+    assert pip.endswith("--constraint tests/colab.txt --editable .[cells]")
+    assert {"--nbval-lax", "notebooks", "-x"} <= set(pytest.split())
+    assert not (checkout.root / ".venv").exists()
+    assert checkout.make("colab").returncode == 0
+    assert [call.split()[2] for call in checkout.calls()] == ["pytest"]
+    os.utime(checkout.root / "tests" / "colab.txt", FUTURE)
+    assert checkout.make("colab").returncode == 0
+    assert [call.split()[2] for call in checkout.calls()] == ["pip", "pytest"]
+
+
 def test_make_lab_opens_the_first_notebook(checkout):
     checkout.python("python3", "3.12")
     assert checkout.make("lab").returncode == 0
@@ -240,7 +257,7 @@ def test_make_links_hands_the_name_on_in_one_piece(checkout):
 
 
 def test_make_alone_is_make_help_and_lists_every_target(checkout):
-    phony = re.search(r"^\.PHONY: (.*?) \$\(STALE\)$", MAKEFILE, re.M)[1].split()
+    phony = re.search(r"^\.PHONY: ([a-z ]+) \$", MAKEFILE, re.M)[1].split()
     listed = re.findall(r"^make (\w+) +\w.*$", checkout.make().stdout, re.M)
     assert sorted(listed) == sorted(phony)
     assert {"help", "setup", "lab", "test"} <= set(phony)
@@ -280,6 +297,13 @@ def test_the_workflow_runs_the_same_on_every_supported_python():
     assert step["run"] == ".ci/run"
     assert step["env"] == {"PYTHON": "python${{ matrix.python }}"}
     assert "schedule" in workflow[True]  # YAML reads the key "on" as true
+
+
+def test_the_workflow_runs_colab_s_versions_once_a_week():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8"))
+    job = workflow["jobs"]["colab"]
+    assert job["if"] == "github.event_name == 'schedule'"
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make colab"]
 
 
 def test_the_supported_pythons_are_the_same_everywhere():
