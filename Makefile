@@ -4,16 +4,21 @@
 
 PYTHONS = python3.13 python3.12 python3.11 python3 python
 IN_VENV = .venv/bin/python
+COLAB   = .venv-colab/bin/python
 READY   = .venv/.ready
+NBVAL   = --nbval-current-env --nbval-cell-timeout 300
 
 # Figures belong into the notebooks, whatever backend the shell prefers.
 unexport MPLBACKEND
 
 # The stamp holds the folder it was made for. A .venv that was interrupted, that came along
 # with a moved folder or that has lost its Python is made anew.
-STALE := $(shell test -x $(IN_VENV) && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" || echo stale)
+stale = $(shell test -x $(1)/bin/python && \
+    test "$$(cat $(1)/.ready 2>/dev/null)" = "$$(pwd -P)" || echo stale$(1))
+STALE := $(call stale,.venv)
+STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test notebooks bench samples lint clean $(STALE)
+.PHONY: help setup lab play test colab notebooks bench samples links lint clean $(STALE) $(STALE_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,7 +35,10 @@ play: setup  ## open the playground: the τ player as a page of its own
 	    --MappingKernelManager.cull_idle_timeout=900 --MappingKernelManager.cull_interval=60 $(ARGS)
 
 test: setup  ## run every test: the package's, then every cell of every notebook
-	$(IN_VENV) -m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 tests notebooks $(ARGS)
+	$(IN_VENV) -m pytest --nbval $(NBVAL) tests notebooks $(ARGS)
+
+colab: .venv-colab/.ready  ## run every notebook with the versions that Colab has
+	$(COLAB) -m pytest --nbval-lax $(NBVAL) --disable-warnings notebooks $(ARGS)
 
 notebooks: setup  ## run all notebooks again and store their outputs
 	$(IN_VENV) notebooks/execute.py
@@ -41,16 +49,20 @@ bench: setup  ## measure how fast training is, beside PyTorch if it is there
 samples: setup  ## make data_samples/ again
 	$(IN_VENV) data_samples/make_samples.py
 
+links: setup  ## make all links follow pyproject.toml, or REPOSITORY=owner/name
+	$(IN_VENV) notebooks/links.py $(if $(REPOSITORY),"$(REPOSITORY)")
+
 lint: setup  ## check the style of code and notebooks
 	$(IN_VENV) -m ruff check .
 
 clean:  ## remove .venv and what tools left behind
-	rm -rf .venv build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
+	rm -rf .venv .venv-colab build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml $(STALE)
-	@rm -f $(READY); \
-	if [ -n "$(STALE)" ]; then \
+# Make the environment $(1) if it is $(2), stale, and let pip install $(3) into it.
+define environment
+	@rm -f $(1)/.ready; \
+	if [ -n "$(2)" ]; then \
 	    picked= bare= other=; \
 	    for python in $(if $(PYTHON),"$(PYTHON)",$(PYTHONS)); do \
 	        version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
@@ -72,9 +84,16 @@ $(READY): pyproject.toml $(STALE)
 	        fi >&2; \
 	        exit 1; \
 	    fi; \
-	    "$$picked" -m venv --clear .venv || exit 1; \
+	    "$$picked" -m venv --clear $(1) || exit 1; \
 	fi; \
-	echo "Installing into .venv; the first time takes some minutes."; \
-	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable '.[test]' || { \
+	echo "Installing into $(1); the first time takes some minutes."; \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(3) || { \
 	    echo "The installation did not finish; run make again to repeat it." >&2; exit 1; }; \
-	pwd -P > $(READY)
+	pwd -P > $(1)/.ready
+endef
+
+$(READY): pyproject.toml $(STALE)
+	$(call environment,.venv,$(STALE),--editable '.[test]')
+
+.venv-colab/.ready: pyproject.toml tests/colab.txt $(STALE_COLAB)
+	$(call environment,.venv-colab,$(STALE_COLAB),--constraint tests/colab.txt --editable '.[cells]')

@@ -34,8 +34,9 @@ if not find_spec("cmc_helpers"):
     if above := [folder for folder in Path.cwd().parents if (folder / "cmc_helpers").is_dir()]:
         sys.path.insert(0, str(above[0]))
     elif "google.colab" in sys.modules:
-        url = os.getenv("CMC_REPO_URL", "git+https://github.com/cmc-notebooks/cmc-notebooks@v0.1.0")
-        run([sys.executable, "-m", "pip", "install", "-qq", url], check=True)
+        url = "git+https://github.com/cmc-notebooks/cmc-notebooks@v0.1.0"
+        pip = [sys.executable, "-m", "pip", "install", "-qq"]
+        run([*pip, os.getenv("CMC_REPO_URL", url)], check=True)
     else:
         raise ImportError("cmc_helpers is missing: clone its repository and type `make lab` there")\
 """

@@ -8,7 +8,6 @@ import copy
 import importlib.util
 import json
 import re
-import tomllib
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -19,20 +18,19 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
-    "Repository"
-]
 
 
-def load_execute():
-    """notebooks/execute.py as a module: it is a script, not a part of the package."""
-    specification = importlib.util.spec_from_file_location("execute", NOTEBOOKS / "execute.py")
+def load(name):
+    """notebooks/{name}.py as a module: it is a script, not a part of the package."""
+    specification = importlib.util.spec_from_file_location(name, NOTEBOOKS / f"{name}.py")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
 
 
-execute = load_execute()
+execute, links = load("execute"), load("links")
+REPOSITORY, VERSION = links.project()
+TAG = links.tag(VERSION)
 
 
 class Page:
@@ -279,12 +277,10 @@ def links_lead_somewhere(page):
 @rule(LESSONS_ONLY)
 def badges(page):
     """Both open this very file, at the tag whose package the set-up cell installs."""
-    place = REPOSITORY.removeprefix("https://github.com/")
-    release = re.search(r"@(v[\w.]+)", execute.SETUP_CELL)[1]
     for address in (
-        f"https://mybinder.org/v2/gh/{place}/{release}?urlpath=lab/tree/notebooks/{page.path.name}",
+        f"https://mybinder.org/v2/gh/{REPOSITORY}/{TAG}?urlpath=lab/tree/notebooks/{page.path.name}",
         "https://colab.research.google.com/github/"
-        f"{place}/blob/{release}/notebooks/{page.path.name}",
+        f"{REPOSITORY}/blob/{TAG}/notebooks/{page.path.name}",
     ):
         if f"]({address})" not in page.cells[0].source:
             yield f"the first cell lacks a badge for {address}"

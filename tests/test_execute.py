@@ -1,14 +1,11 @@
-"""`make notebooks` stores the same bytes each time, and the set-up cell finds the package."""
+"""`make notebooks` stores the same bytes each time."""
 
-import os
 import shutil
-import subprocess
-import sys
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebook_rules import REPOSITORY, ROOT, execute
+from notebook_rules import ROOT, execute
 
 
 @pytest.fixture
@@ -127,113 +124,3 @@ def test_the_set_up_cell_is_written_once_and_kept_up_to_date():
     page.cells[1].source = "an older set-up"
     execute.refresh_setup(page)
     assert page.cells[1].source == execute.SETUP_CELL
-
-
-def setup_cell(folder, *, colab=False, path=(), **variables):
-    """Run the set-up cell in `folder`, in a Python without site-packages; what it printed, and
-    where cmc_helpers came from."""
-    program = (
-        "import os, sys, types\n"
-        + ("sys.modules['google.colab'] = types.ModuleType('google.colab')\n" if colab else "")
-        + execute.SETUP_CELL
-        + "\nimport cmc_helpers\nprint(cmc_helpers.ORIGIN, end='')"
-    )
-    script = folder / "cell.py"
-    script.write_text(program, "utf-8")
-    return subprocess.run(
-        [sys.executable, "-S", "-P", str(script)],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))} | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def package(folder, origin):
-    (folder / "cmc_helpers").mkdir(parents=True)
-    (folder / "cmc_helpers/__init__.py").write_text(f"ORIGIN = {origin!r}\n", "utf-8")
-    return folder
-
-
-@pytest.fixture
-def elsewhere(tmp_path):
-    folder = tmp_path / "somewhere" / "else"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def test_set_up_does_nothing_where_the_package_is_installed(tmp_path, elsewhere):
-    site = package(tmp_path / "site", "installed")
-    package(elsewhere.parent, "checkout")
-    result = setup_cell(elsewhere, path=[site], colab=True, CMC_REPO_URL="git+file:///nowhere")
-    assert (result.stdout, result.stderr) == ("installed", "")
-
-
-@pytest.mark.parametrize("depth", ["notebooks", "notebooks/solutions"])
-def test_set_up_finds_the_checkout_above_the_working_folder(tmp_path, depth):
-    checkout = package(tmp_path / "checkout", "checkout")
-    (checkout / depth).mkdir(parents=True)
-    result = setup_cell(checkout / depth, colab=True, CMC_REPO_URL="git+file:///nowhere")
-    assert (result.stdout, result.stderr) == ("checkout", "")
-
-
-# A build backend that needs no package, so that pip finds all it wants in the repository.
-BACKEND = """
-from zipfile import ZipFile
-
-def build_wheel(folder, *_):
-    name, info = "cmc_helpers-0.1.0-py3-none-any.whl", "cmc_helpers-0.1.0.dist-info"
-    with ZipFile(f"{folder}/{name}", "w") as wheel:
-        wheel.write("cmc_helpers/__init__.py")
-        metadata = "Metadata-Version: 2.1", "Name: cmc-helpers", "Version: 0.1.0"
-        wheel.writestr(f"{info}/METADATA", chr(10).join(metadata))
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0")
-        wheel.writestr(f"{info}/RECORD", "")
-    return name
-"""
-
-
-@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
-def test_set_up_installs_the_tagged_package_in_colab(tmp_path, elsewhere):
-    """Offline: the repository is a local one, and pip may ask no index."""
-    project = package(tmp_path / "project", "tagged")
-    (project / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    )
-    (project / "backend.py").write_text(BACKEND, "utf-8")
-    git = ["git", "-C", project, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "gpg.sign=no"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"], ["tag", "v0.1.0"]):
-        subprocess.run([*git, *command], check=True, capture_output=True)
-    (project / "cmc_helpers/__init__.py").write_text("ORIGIN = 'after the tag'\n", "utf-8")
-    subprocess.run([*git, "commit", "-q", "-a", "-m", "y"], check=True, capture_output=True)
-    site = tmp_path / "site"
-    site.mkdir()
-    result = setup_cell(
-        elsewhere,
-        colab=True,
-        path=[site],
-        CMC_REPO_URL=f"git+{project.as_uri()}@v0.1.0",
-        PIP_TARGET=str(site),
-        PIP_NO_INDEX="1",
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
-        PIP_ROOT_USER_ACTION="ignore",
-    )
-    assert (result.stdout, result.stderr) == ("tagged", "")
-
-
-def test_set_up_says_in_one_sentence_what_is_missing(elsewhere):
-    result = setup_cell(elsewhere)
-    assert result.stderr.splitlines()[-1] == (
-        "ImportError: cmc_helpers is missing: clone its repository and type `make lab` there"
-    )
-
-
-def test_set_up_names_this_repository_and_upgrades_nothing():
-    assert f'"git+{REPOSITORY}@v' in execute.SETUP_CELL
-    assert "-U" not in execute.SETUP_CELL
-    assert "upgrade" not in execute.SETUP_CELL
-
-
-def test_set_up_is_short():
-    assert sum(map(bool, execute.SETUP_CELL.splitlines())) < 15

@@ -13,6 +13,7 @@ from notebook_rules import (
     REPOSITORY,
     SOLUTIONS,
     SOLUTIONS_ONLY,
+    TAG,
     execute,
     problems,
     rules_for,
@@ -41,16 +42,16 @@ def test_the_series_has_its_first_notebooks():
 
 # --- The rules themselves, each seen to fail ---
 
-OPENING = """\
+OPENING = f"""\
 # What is heard?
 
-[![Open in Binder](https://b/b.svg)](https://mybinder.org/v2/gh/{0}/v0.1.0?urlpath=lab/tree/notebooks/07_a.ipynb)
-[![Open in Colab](https://c/c.svg)](https://colab.research.google.com/github/{0}/blob/v0.1.0/notebooks/07_a.ipynb)
+[![Open in Binder](https://b/b.svg)](https://mybinder.org/v2/gh/{REPOSITORY}/{TAG}?urlpath=lab/tree/notebooks/07_a.ipynb)
+[![Open in Colab](https://c/c.svg)](https://colab.research.google.com/github/{REPOSITORY}/blob/{TAG}/notebooks/07_a.ipynb)
 
 Section 2.4.1 of the paper.
 
 **What you'll do.** Listen. **What you'll learn.** To hear. **What you need.** Ears.
-""".format(REPOSITORY.removeprefix("https://github.com/"))
+"""
 
 
 def code(source, *outputs, tags=()):
@@ -216,7 +217,7 @@ BAD = [
         append("listen(x)", tags=["nbval-ignore-output"])(page) for _ in range(2)]),
     ("links_lead_somewhere", write("See [there](nowhere.md).")),
     ("badges", edit("# What is heard?", "tree/notebooks/07_a", "tree/notebooks/07_b")),
-    ("badges", edit("# What is heard?", "blob/v0.1.0/", "blob/main/")),
+    ("badges", edit("# What is heard?", f"blob/{TAG}/", "blob/main/")),
     ("an_opening_that_says_what_is_ahead", edit("# What is heard?", "of the paper", "")),
     ("an_opening_that_says_what_is_ahead", edit("# What is heard?", "What you need", "Bring")),
     ("no_long_stretches_of_prose", write("word " * 131)),

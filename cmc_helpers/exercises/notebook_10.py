@@ -15,7 +15,7 @@ def _narrow_enough(answer):
         ratio = numbers(answer(r, m), asked)
         expect(
             ratio.shape == (),
-            f"{asked} your answer has the shape {ratio.shape}; one number is wanted",
+            f"{asked} your answer has the shape {ratio.shape}, but is one number",
         )
         expect(
             0 < ratio <= 1 + 1e-12,

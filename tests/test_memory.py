@@ -1,0 +1,38 @@
+"""The watch over the notebooks' memory, in conftest.py at the root, itself seen to fail."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from notebook_rules import ROOT
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
+def test_a_notebook_that_takes_too_much_is_an_error_and_all_peaks_are_told(tmp_path):
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    # What is given back again counts too: this is about the peak.
+    for name, source in (("large", "size = len(b'x' * 300_000_000)"), ("small", "size = 1")):
+        cells = [new_code_cell(source), new_code_cell("assert size")]
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
+    options = ["--nbval-lax", "--nbval-current-env", "-o", "notebook_megabytes=250"]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir=.", *options, "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "4 passed, 1 error" in result.stdout
+    *_, table = result.stdout.partition("peak memory in MB")
+    (large, first), (small, second) = map(str.split, table.splitlines()[1:3])
+    assert (first, second) == ("large.ipynb", "small.ipynb")
+    assert int(small) < 250 < 300 < int(large)
+    assert f"the notebook took {large} MB, 250 are the most" in result.stdout
+
+
+def test_the_limit_leaves_binder_room(pytestconfig):
+    assert int(pytestconfig.getini("notebook_megabytes")) <= 1400
