@@ -276,7 +276,7 @@ class Player:
         )
 
     def _heard_first(self):
-        return [OWN, ("nothing", "none"), *(name for name in self._primers if name != "none")]
+        return [(OWN, OWN), *(("nothing" if n == "none" else n, n) for n in self._primers)]
 
     def _files(self):
         """Upload and download."""
@@ -306,9 +306,14 @@ class Player:
             raise ValueError(
                 f"{name} has {len(content) / 1e6:.1f} MB, {UPLOAD_MEGABYTES} are the most: cut it"
             )
-        path = Path(self._folder.name, Path(name).name)
+        path = Path(self._folder.name, Path(name.replace("\\", "/")).name)
+        if path.name in ("", ".."):
+            raise ValueError(f"{name} is no name of a file: call it something like clip.wav")
         path.write_bytes(content)
-        read_primer(self._runs[self.position.run], path)
+        try:
+            read_primer(self._runs[self.position.run], path)
+        except FileError as problem:  # the visitor knows the file by its name alone
+            raise FileError(str(problem).replace(str(path), path.name)) from problem
         self._primers[path.name] = path
         with self._knobs_held():
             self.knobs["prime"].options = self._heard_first()
