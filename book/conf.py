@@ -1,0 +1,54 @@
+"""How Sphinx makes the book out of the pages that make_book.py lays out; nothing is executed."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import make_book  # noqa: E402
+
+_about = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+
+project = "How do neural networks make sound?"
+author = _about["authors"][0]["name"]
+version = _about["version"]
+html_title = project
+language = "en"
+
+extensions = ["myst_nb", "sphinx.ext.mathjax"]
+nb_execution_mode = "off"
+myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_heading_anchors = 3
+smartquotes = False  # primes and quotes mean something in a table of symbols
+
+html_theme = "furo"
+html_static_path = [str(HERE / "_static"), str(make_book.mathjax())]
+html_css_files = ["book.css"]
+html_js_files = ["book.js"]
+html_theme_options = {
+    "source_repository": "",
+    "footer_icons": [
+        {"name": "Repository", "url": _about["urls"]["Repository"], "html": "Repository"}
+    ],
+}
+pygments_style = "a11y-light"
+pygments_dark_style = "a11y-dark"
+
+mathjax_path = make_book.MATHJAX
+# The menu, and nothing else, would ask for further files of MathJax.
+mathjax3_config = {"options": {"enableMenu": False}}
+
+# The search page would fetch every page it found for its summary, which a browser refuses to do
+# for files. And what nobody reads, or what changes from build to build, stays out.
+html_show_search_summary = False
+html_copy_source = False
+html_show_sphinx = False
+html_show_copyright = False
+html_use_index = False
+
+
+def setup(app):
+    """Give pictures their words, which myst-nb drops."""
+    app.connect("doctree-read", make_book.describe_pictures)
