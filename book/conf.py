@@ -50,5 +50,5 @@ html_use_index = False
 
 
 def setup(app):
-    """Give pictures their words, which myst-nb drops."""
-    app.connect("doctree-read", make_book.describe_pictures)
+    """Let make_book have a last look at every page."""
+    app.connect("doctree-read", make_book.finish)

@@ -34,8 +34,9 @@ PAGES = (
 MATHJAX = "tex-svg-full.js"  # all of MathJax, its letters included, in one file
 
 FENCED = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
-BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\](\([^)]*\))")
+BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\](\([^)]*\))\n?(?=(\[!\[)?)")
 LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
+WORD_JOINER = "\u2060"
 CHECK = re.compile(r"\bcheck\(\s*\"(\d\d\.\d+)\"")
 
 
@@ -130,9 +131,12 @@ def markdown(text, page, pages, root=ROOT):
             return os.path.relpath(there, page.parent)
         return f"{_repository(root)}/blob/HEAD/{there.as_posix()}"
 
+    def badge(match):
+        return f"[{match[1]}]{match[2]}" + (" · " if match[3] else "\n")
+
     parts = FENCED.split(text)
     for i in range(0, len(parts), 2):  # every second part is fenced code
-        parts[i] = LINK.sub(target, BADGE.sub(r"[\1]\2", parts[i]))
+        parts[i] = LINK.sub(target, BADGE.sub(badge, parts[i]))
     return "".join(parts)
 
 
@@ -142,13 +146,26 @@ def lesson_map(lessons):
     for page, notebook in lessons.items():
         opening = notebook.cells[0].source
         title = opening.splitlines()[0].removeprefix("# ")
-        do = re.search(r"\*\*What you.ll do\.\*\* (.*)", opening)
-        lines.append(f"- **[{title}]({page.as_posix()})**\\\n  {do[1] if do else ''}")
+        do = re.search(r"\*\*What you.ll do\.\*\* (.*?)(?=\n\n|\Z)", opening, re.DOTALL)
+        words = " ".join(do[1].split()) if do else ""
+        lines.append(f"- **[{title}]({page.as_posix()})**\\\n  {words}")
     return "\n".join(lines)
 
 
-def describe_pictures(app, doctree):
-    """Sphinx's event `doctree-read`: the alternative text of a stored picture, from beside it."""
+def finish(app, doctree):
+    """Sphinx's event `doctree-read`: what a page still lacks.
+
+    A stored picture gets its alternative text, which lies beside it. An equation in a line keeps
+    the full stop behind it and the bracket before it, from which a browser would part it.
+    """
+    for equation in doctree.findall(nodes.math):
+        line, place = equation.parent, equation.parent.index(equation)
+        after = line[place + 1] if place + 1 < len(line) else None
+        if isinstance(after, nodes.Text) and re.match(r"[^\s\w(\[]", after):
+            line[place + 1] = nodes.Text(WORD_JOINER + after)
+        before = line[place - 1] if place else None
+        if isinstance(before, nodes.Text) and before[-1:] in tuple("([“‘"):
+            line[place - 1] = nodes.Text(before + WORD_JOINER)
     for bundle in doctree.findall(nodes.container):
         if bundle.get("nb_element") == "mime_bundle":
             kinds = {part.get("mime_type"): part for part in bundle.children}
