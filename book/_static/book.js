@@ -1,8 +1,8 @@
-// A word that was searched for may lie in something folded: unfold it.
-addEventListener("load", () => {
+// A word that was searched for may lie in something folded: unfold it. Sphinx marks such words
+// 10 ms after the page is ready, so a little later they are there.
+addEventListener("load", () => setTimeout(() => {
   for (const word of document.querySelectorAll("details .highlighted")) {
-    for (let fold = word.closest("details"); fold; fold = fold.parentElement.closest("details")) {
-      fold.open = true;
-    }
+    word.closest("details").open = true;
   }
-});
+  document.querySelector("article .highlighted")?.scrollIntoView({block: "center"});
+}, 100));
