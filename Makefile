@@ -1,6 +1,7 @@
 # Everything runs in .venv, which make builds once from pyproject.toml.
 #   PYTHON=/path/to/python3.12   the Python that .venv is made with
-#   ARGS='-k mixture -x'         passed on to pytest, to JupyterLab, or to the benchmark
+#   ARGS='-k mixture -x'         passed on to pytest, to JupyterLab, or to the benchmark; for
+#                              the book it is the folder to write it to
 
 PYTHONS = python3.13 python3.12 python3.11 python3 python
 IN_VENV = .venv/bin/python
@@ -13,7 +14,7 @@ unexport MPLBACKEND
 # with a moved folder or that has lost its Python is made anew.
 STALE := $(shell test -x $(IN_VENV) && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" || echo stale)
 
-.PHONY: help setup lab test notebooks bench samples lint clean $(STALE)
+.PHONY: help setup lab test notebooks book bench samples lint clean $(STALE)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +30,9 @@ test: setup  ## run every test: the package's, then every cell of every notebook
 notebooks: setup  ## run all notebooks again and store their outputs
 	$(IN_VENV) notebooks/execute.py
 
+book: setup  ## make the whole series a website in book/_build that needs no network
+	$(IN_VENV) book/make_book.py $(ARGS)
+
 bench: setup  ## measure how fast training is, beside PyTorch if it is there
 	$(IN_VENV) benchmarks/training.py $(ARGS)
 
@@ -39,7 +43,7 @@ lint: setup  ## check the style of code and notebooks
 	$(IN_VENV) -m ruff check .
 
 clean:  ## remove .venv and what tools left behind
-	rm -rf .venv build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
+	rm -rf .venv book/_build build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml $(STALE)

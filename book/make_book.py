@@ -252,6 +252,8 @@ def _repository(root):
 
 if __name__ == "__main__":
     try:
-        build(*sys.argv[1:2] or [HERE / "_build"])
+        out = Path(*sys.argv[1:2] or [HERE / "_build"])
+        build(out)
+        print(f"The book is made: open {out / 'index.html'} in a browser")
     except BookError as problem:
         sys.exit(f"{problem}")

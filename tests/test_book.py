@@ -154,6 +154,15 @@ def test_every_exercise_has_its_solution_folded_up_below_it(book, lesson):
         assert f"{number} right" in text[fold : text.index("</details>", fold)]
 
 
+def test_a_full_stop_stays_with_its_equation(book):
+    parted = [
+        match
+        for lesson in LESSONS
+        for match in re.findall(r"\\\)</span>[.,;:!?)]", page_of(book, lesson).read_text("utf-8"))
+    ]
+    assert not parted
+
+
 def test_the_same_notebooks_give_the_same_bytes(book, tmp_path):
     again = make(tmp_path / "again", hash_seed="1")
     files = {path.relative_to(book) for path in book.rglob("*") if path.is_file()}

@@ -4,5 +4,5 @@ addEventListener("load", () => setTimeout(() => {
   for (const word of document.querySelectorAll("details .highlighted")) {
     word.closest("details").open = true;
   }
-  document.querySelector("article .highlighted")?.scrollIntoView({block: "center"});
+  if (!location.hash) document.querySelector("article .highlighted")?.scrollIntoView({block: "center"});
 }, 100));
