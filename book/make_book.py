@@ -216,7 +216,7 @@ def _output(output):
     for kind in data:
         if kind.startswith("image/"):
             alt = output.metadata.get(kind, {}).get("alt", data.get("text/plain", ""))
-            data["text/plain"] = alt  # where `describe_pictures` finds it
+            data["text/plain"] = alt  # where `finish` finds it
             return output
     if data.get("text/html", "").startswith('<p style="position:absolute'):
         return None  # a picture's words for JupyterLab, which shows no alternative text

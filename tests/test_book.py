@@ -136,6 +136,8 @@ def test_every_picture_player_and_slider_of_the_notebook_is_on_its_page(book, le
             sliders += output.get("data", {}).get("text/plain", "").startswith("Sliders:")
     pictures = [" ".join(image.get("alt", "").split()) for image in elements.all("img")]
     assert pictures == words
+    said_twice = [p for p in elements.all("p") if "absolute" in p.get("style", "")]
+    assert not said_twice
     players = [html for cell in notebook.code for html in re.findall("<audio", html_of(cell))]
     assert len(elements.all("audio")) == len(players)
     assert elements.text.count("They move only in a running notebook") == sliders
@@ -150,7 +152,7 @@ def test_every_exercise_has_its_solution_folded_up_below_it(book, lesson):
     assert folds == numbers
     for number in numbers:
         fold = text.index(f"Solution to {number}<")
-        assert text.index(f"Exercise {number}") < fold
+        assert text.index(f"Exercise {number}") < text.index(f"&quot;{number}&quot;") < fold
         assert f"{number} right" in text[fold : text.index("</details>", fold)]
 
 
