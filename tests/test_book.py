@@ -152,7 +152,7 @@ def test_every_exercise_has_its_solution_folded_up_below_it(book, lesson):
     assert folds == numbers
     for number in numbers:
         fold = text.index(f"Solution to {number}<")
-        assert text.index(f"Exercise {number}") < text.index(f"&quot;{number}&quot;") < fold
+        assert text.index(f"Exercise {number}") < text.index(f'"{number}"</span>') < fold
         assert f"{number} right" in text[fold : text.index("</details>", fold)]
 
 
