@@ -1,7 +1,6 @@
 """How Sphinx makes the book out of the pages that make_book.py lays out; nothing is executed."""
 
 import sys
-import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -9,11 +8,7 @@ sys.path.insert(0, str(HERE))
 
 import make_book  # noqa: E402
 
-_about = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]
-
 project = "How do neural networks make sound?"
-author = _about["authors"][0]["name"]
-version = _about["version"]
 html_title = project
 language = "en"
 
@@ -28,9 +23,8 @@ html_static_path = [str(HERE / "_static"), str(make_book.mathjax())]
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]
 html_theme_options = {
-    "source_repository": "",
     "footer_icons": [
-        {"name": "Repository", "url": _about["urls"]["Repository"], "html": "Repository"}
+        {"name": "Repository", "url": make_book.repository(), "html": "Repository", "class": ""}
     ],
 }
 pygments_style = "a11y-light"

@@ -56,6 +56,12 @@ def sources(root=ROOT):
     ]
 
 
+def repository(root=ROOT):
+    """The address of the repository, for what is no page of the book."""
+    about = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    return about["project"]["urls"]["Repository"]
+
+
 def lay_out(folder, root=ROOT):
     """Write what Sphinx reads into `folder`, laid out as `root` is. Raises BookError."""
     pages = sources(root)
@@ -129,7 +135,7 @@ def markdown(text, page, pages, root=ROOT):
             return match[1]
         if there in pages:
             return os.path.relpath(there, page.parent)
-        return f"{_repository(root)}/blob/HEAD/{there.as_posix()}"
+        return f"{repository(root)}/blob/HEAD/{there.as_posix()}"
 
     def badge(match):
         return f"[{match[1]}]{match[2]}" + (" · " if match[3] else "\n")
@@ -242,12 +248,6 @@ def _imports_only(cell):
     return cell.cell_type == "code" and all(
         isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(cell.source).body
     )
-
-
-def _repository(root):
-    return tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
-        "Repository"
-    ]
 
 
 if __name__ == "__main__":
