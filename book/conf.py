@@ -17,6 +17,7 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
 smartquotes = False  # primes and quotes mean something in a table of symbols
+highlight_language = "none"  # of what does not say what it is; cells are Python
 
 html_theme = "furo"
 html_static_path = [str(HERE / "_static"), str(make_book.mathjax())]
