@@ -1,6 +1,7 @@
 # Everything runs in .venv, which make builds once from pyproject.toml.
 #   PYTHON=/path/to/python3.12   the Python that .venv is made with
-#   ARGS='-k mixture -x'         passed on to pytest, to JupyterLab, or to the benchmark
+#   ARGS='-k mixture -x'         passed on to pytest, to JupyterLab, or to the benchmark; for
+#                              the book it is the folder to write it to
 
 PYTHONS = python3.13 python3.12 python3.11 python3 python
 IN_VENV = .venv/bin/python
@@ -18,7 +19,7 @@ stale = $(shell test -x $(1)/bin/python && \
 STALE := $(call stale,.venv)
 STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test colab notebooks bench samples links lint clean $(STALE) $(STALE_COLAB)
+.PHONY: help setup lab play test colab notebooks book bench samples links lint clean $(STALE) $(STALE_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +44,9 @@ colab: .venv-colab/.ready  ## run every notebook with the versions that Colab ha
 notebooks: setup  ## run all notebooks again and store their outputs
 	$(IN_VENV) notebooks/execute.py
 
+book: setup  ## make the whole series a website in book/_build that needs no network
+	$(IN_VENV) book/make_book.py $(ARGS)
+
 bench: setup  ## measure how fast training is, beside PyTorch if it is there
 	$(IN_VENV) benchmarks/training.py $(ARGS)
 
@@ -56,7 +60,7 @@ lint: setup  ## check the style of code and notebooks
 	$(IN_VENV) -m ruff check .
 
 clean:  ## remove .venv and what tools left behind
-	rm -rf .venv .venv-colab build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
+	rm -rf .venv .venv-colab book/_build build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Make the environment $(1) if it is $(2), stale, and let pip install $(3) into it.
