@@ -226,7 +226,7 @@ def _output(output):
             return output
     if data.get("text/html", "").startswith('<p style="position:absolute'):
         return None  # a picture's words for JupyterLab, which shows no alternative text
-    if data.get("text/plain", "").startswith("Sliders:"):
+    if data.get("text/plain", "").startswith(("Sliders:", "Player of ")):
         line = html.escape(data["text/plain"].rstrip("."))
         data["text/html"] = (
             f'<p class="sliders">{line}. They move only in a running notebook; the pictures beside '

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from notebook_rules import ROOT
+from notebook_rules import ROOT, Page
 
 from cmc_helpers.audio import write_audio
 from cmc_helpers.corpora import build_corpus
@@ -152,3 +152,25 @@ def test_ingredients_are_compared_in_a_table(benchmark, monkeypatch, tmp_path, c
     assert {"copying", "real music", *names} <= set(rows)
     assert rows["squared error"][0] == "" and np.isfinite(float(rows[names[1]][0]))
     assert all(0 <= float(judged) <= 1 for judged in rows[names[1]][5:])
+
+
+def rows_of(text, named):
+    """{first cell: the cells under the headings `named`} of the table that has all of them."""
+    found, columns = {}, None
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if set(named) <= set(cells):
+            columns = [cells.index(name) for name in named]
+        elif columns and line.startswith("|") and not line.startswith("|---"):
+            found.setdefault(cells[0], [cells[column] for column in columns])
+    return found
+
+
+def test_the_ingredients_of_notebook_09_are_as_they_were_measured():
+    named = ["nats", "notes/s", "spectrum", "texture"]
+    measured = rows_of((ROOT / "benchmarks" / "ingredients.md").read_text("utf-8"), named)
+    lesson = Page(ROOT / "notebooks" / "09_training.ipynb")
+    (table,) = [cell.source for cell in lesson.markdown if "| spectrum |" in cell.source]
+    told = rows_of(table, named)
+    assert len(told) == 9
+    assert told == {name: measured[name] for name in told}
