@@ -489,8 +489,8 @@ def _sampling(command):
 @click.option(
     "--prime",
     metavar="FILE",
-    help="What the network hears first: a CSV file or, for sound, a recording; none begins from "
-    "nothing.",
+    help="What the network hears first: a CSV file or, for sound, a recording (its last 10 s), or "
+    "the name of one that ships; none begins from nothing.",
     show_default="the run's own",
 )
 def generate_command(run, output, steps, seconds, seed, prime, **sampling):
