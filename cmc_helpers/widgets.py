@@ -22,7 +22,7 @@ from cmc_helpers.sequences import write_csv
 
 CLIPS = ("bach_prelude.flac", "chopin_prelude.flac", "singer.flac")  # that ship, to begin from
 UPLOAD_MEGABYTES = 5
-KNOB = {"width": "100%", "max_width": "32em"}
+KNOB = {"width": "98%", "max_width": "32em"}
 OWN = "the run's own primer"
 FORMS = {"exact": "peaks, π/σ^m", "paper": "the paper's π/σ", "weight": "weights, π"}
 _shown = []  # ipywidgets may hold its widgets weakly, and nobody else holds them
@@ -140,10 +140,9 @@ class Player:
         self._moving = False
         low, high = SECONDS
         self.knobs = {
-            "run": choice("run", list(self._runs), names[0]),
-            "strategy": choice("strategy", mixtures.STRATEGIES, "tempered"),
             "tau": slider("τ", 0, 1, 0.05, 0.6),
             "sigma_scale": slider("σ scale", 0, 1.5, 0.05, 0.6),
+            "strategy": choice("strategy", mixtures.STRATEGIES, "tempered"),
             "form": choice("ranked by", [(FORMS[f], f) for f in mixtures.FORMS], "exact"),
             "pi_temperature": slider("π temperature", 0.1, 2, 0.05, 1),
             "seconds": slider("seconds", low, high, 0.5, 4.0),
@@ -156,6 +155,7 @@ class Player:
                 layout=KNOB,
             ),
             "prime": choice("after hearing", self._heard_first(), OWN),
+            "run": choice("run", list(self._runs), names[0]),
         }
         self.at_once = ipywidgets.Checkbox(True, description="play at once", indent=False)
         self.text = ipywidgets.Text(
@@ -175,7 +175,10 @@ class Player:
         knobs = [knob for name, knob in self.knobs.items() if name != "run" or len(names) > 1]
         knobs = ipywidgets.GridBox(
             [*knobs, self.at_once],
-            layout={"grid_template_columns": "repeat(auto-fit, minmax(18em, 1fr))"},
+            layout={
+                "grid_template_columns": "repeat(auto-fit, minmax(17em, 1fr))",
+                "grid_gap": "0 1.5em",
+            },
         )
         below = self._files() if files else []
         self.box = ipywidgets.VBox(

@@ -172,7 +172,7 @@ def does_not_pile_up(knobs):
     assert knobs.image.get_attribute("alt").count(f"τ {knobs.value('τ'):g} of") == 1
 
 
-ORDER = ["τ", "σ scale", "ranked by", "π temperature", "seconds", "seed", "after hearing"]
+ORDER = ["τ", "σ scale", "strategy", "ranked by", "π temperature", "seconds", "seed"]
 
 
 def tab_order(knobs, first, count):
@@ -313,6 +313,8 @@ def test_the_playground_plays_moves_and_keeps_up(browser, playground):
     does_not_pile_up(knobs)
     assert contrast(knobs) > 4.5
     assert tab_order(knobs, "τ", len(ORDER)) == ORDER
+    for name in ("τ", "σ scale", "π temperature", "seconds"):  # for a screen reader
+        assert visit.page.get_by_role("slider", name=name, exact=True).count() == 1
     visit.is_clean()
 
 
