@@ -1,9 +1,10 @@
 """How long from the slider let go to new sound in the page? In a real browser, on the playground.
 
-    .venv/bin/python benchmarks/slider.py [--moves 20] [--seconds 4]
+    .venv/bin/python benchmarks/slider.py [--moves 20] [--seconds 4] [--visitors 1]
 
-Every move is a press of an arrow key on τ. The clock starts in the page with the key and stops when
-its audio element has another source; then it goes on to the new picture.
+Every move is a press of an arrow key on τ, by all visitors at once. The clock starts in the page
+with the key and stops when its audio element has another source; then it goes on to the new
+picture. The memory is what a visitor's own process adds, shared pages counted in shares (PSS).
 """
 
 import argparse
@@ -34,6 +35,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moves", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--visitors", type=int, default=1)
     given = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -41,28 +43,56 @@ def main(arguments=None):
         sync_playwright() as playwright,
         launch(playwright) as browser,
     ):
-        page = browser.new_page()
-        page.goto(address, timeout=120_000)
-        page.wait_for_selector("audio", timeout=120_000)
-        text, status = page.get_by_label("as text"), page.locator("[role=status]").first
-        line = text.input_value().replace("--seconds 4", f"--seconds {given.seconds:g}")
-        text.fill(line)
-        text.press("Enter")
-        page.wait_for_timeout(3000)
-        page.evaluate(TIMES)
+        pages = [visit(browser, address, given.seconds) for _ in range(given.visitors)]
         for move in range(given.moves):
-            page.locator(".widget-slider [role=slider]").first.focus()
-            page.keyboard.press("ArrowLeft" if move % 2 else "ArrowRight")
-            expect(status).to_contain_text(re.compile("Computing"), timeout=5000)
-            expect(status).to_contain_text(re.compile("Here it is"), timeout=60_000)
-            page.wait_for_timeout(200)
-        times = page.evaluate("window.times")
+            for page in pages:
+                page.locator(".widget-slider [role=slider]").first.focus()
+                page.keyboard.press("ArrowLeft" if move % 2 else "ArrowRight")
+            for page in pages:
+                count = f"window.times.length == {move + 1} && window.times.at(-1).length == 2"
+                page.wait_for_function(count, timeout=60_000)
+                settled(page)
+        times = [time for page in pages for time in page.evaluate("window.times")]
+        memory = [pss for pss in map(megabytes, Path("/proc").glob("[0-9]*")) if pss]
     sound, picture = zip(*times, strict=True)
     for name, numbers in {"sound": sound, "picture": picture}.items():
         print(
             f"{name}: median {statistics.median(numbers):.0f} ms, "
             f"from {min(numbers):.0f} to {max(numbers):.0f} ms, {len(numbers)} moves"
         )
+    if memory:
+        print(f"memory: {statistics.median(memory):.0f} MB a visitor")
+
+
+def visit(browser, address, seconds):
+    """A page of its own, with clips of so many seconds, that writes down its times."""
+    page = browser.new_page()
+    page.goto(address, timeout=120_000)
+    page.wait_for_selector("audio", timeout=120_000)
+    text = page.get_by_label("as text")
+    text.fill(text.input_value().replace("--seconds 4", f"--seconds {seconds:g}"))
+    text.press("Enter")
+    settled(page)
+    page.evaluate(TIMES)
+    return page
+
+
+def settled(page):
+    """Return when the page shows all that was asked for."""
+    page.wait_for_timeout(200)
+    status = page.locator("[role=status]").first
+    expect(status).to_contain_text(re.compile("Here it is"), timeout=60_000)
+
+
+def megabytes(process):
+    """What a visitor's kernel adds to the memory in use; None for any other process."""
+    try:
+        if b"ipykernel_launcher" in (process / "cmdline").read_bytes():
+            shares = (process / "smaps_rollup").read_text("utf-8")
+            return int(re.search(r"^Pss: +(\d+)", shares, re.MULTILINE)[1]) / 1000
+    except OSError:
+        pass
+    return None
 
 
 if __name__ == "__main__":
