@@ -22,7 +22,7 @@ from cmc_helpers.sequences import read_csv
 PRIMER_SECONDS = 10  # of a primer, its end: longer than any training window, soon listened to
 SECONDS = (1, 30)  # what a player offers
 RANKED_BY = {"exact": "π/σ^m", "paper": "π/σ", "weight": "π again"}
-QUICK = dict(iterations=20, reflections=10)  # of the inversion: 0.5 dB worse, in half the time
+QUICK = dict(iterations=20, reflections=10)  # of the inversion: less than a decibel worse
 
 
 @dataclass(frozen=True)
