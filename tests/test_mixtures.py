@@ -278,7 +278,9 @@ def test_weights_need_not_sum_to_1_to_be_drawn_from():
 @given(seeds, st.integers(1, 8), st.integers(1, 5))
 def test_the_exact_maximum_is_never_below_greedys(seed, components, m):
     mixture = random_mixture(seed, components, m)
-    best = log_density(exact_maximum(mixture)[0], mixture)
+    point, component = exact_maximum(mixture)
+    assert component == component_log_densities(point, mixture).argmax()
+    best = log_density(point, mixture)
     for form in FORMS:
         greedy, _ = next_vector(mixture, "greedy", np.ones(()), 0, form=form)
         assert best >= log_density(greedy, mixture) - 1e-12

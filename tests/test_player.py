@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmc_helpers import cli, corpora, generation, inversion, mixtures, player, runs
+from cmc_helpers import cli, corpora, generation, inversion, mixtures, player, plots, runs
 from cmc_helpers.audio import AudioError, read_audio, write_audio
-from cmc_helpers.features import extract_features
+from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import FileError
 from cmc_helpers.player import QUICK, Position, read_position, read_primer, render
 from cmc_helpers.sequences import read_csv, write_csv
@@ -119,7 +119,8 @@ def test_only_the_knob_that_moves_changes_what_is_heard(run, position):
         greedy, render(run, replace(position, strategy="greedy", tau=0.9)).waveform
     )
     np.testing.assert_array_equal(greedy, render(run, replace(position, tau=0.0)).waveform)
-    assert not np.array_equal(greedy, render(run, replace(position, seed=2)).waveform)
+    other = render(run, replace(position, strategy="greedy", seed=2)).waveform
+    assert not np.array_equal(greedy, other)
 
 
 def test_the_quick_inversion_is_worse_by_less_than_a_decibel():
@@ -146,6 +147,20 @@ def test_the_picture_has_its_words_and_the_sound_its_label(run, position):
     assert rendering.sound.label == rendering.title + ", 1 s"
     assert rendering.sound.wav[:4] == b"RIFF" and rendering.picture.png[1:4] == b"PNG"
     assert repr(rendering) == rendering.title
+
+
+def test_the_flux_of_silence_is_left_out(run, position, monkeypatch):
+    drawn = []
+
+    def performance(waveform, components, flux, title, **others):
+        drawn.append(flux)
+        return new_figure()
+
+    monkeypatch.setattr(plots, "performance", performance)
+    rendering = render(run, position)
+    rendering.features[50:] *= 1e-4
+    assert rendering.picture
+    assert np.isfinite(drawn[0][:40]).all() and np.isnan(drawn[0][60:]).all()
 
 
 # --- What is heard first ---
@@ -212,12 +227,21 @@ def test_frames_foreseen_together_are_candidates_together():
         generation.foresee(bach, held[:3])
 
 
-def test_the_picture_of_a_moment_says_what_is_in_S(run, piece):
+def new_figure():
+    return plots.new_axes().figure
+
+
+def test_the_picture_of_a_moment_says_what_is_in_S(run, piece, monkeypatch):
     foreseen = generation.foresee(run, piece)
     for tau, count in ((0, 1), (1, 3)):
         picture = player.moment(run, foreseen, piece, 20, tau, "weight")
         assert picture.alt.startswith(f"After 0.17 s, τ = {tau:.2f} leaves {count} of 3 components")
     top = 1 + foreseen.mixture.log_weights[20].argmax()
+    came = []
+    monkeypatch.setattr(plots, "mixture", lambda *drawn, **_: came.append(drawn[4]) or new_figure())
+    player.moment(run, foreseen, piece, 20, 1)
+    np.testing.assert_allclose(came[0], features_to_amplitudes(piece[21], run.features))
+    monkeypatch.undo()
     alone = player.moment(run, foreseen, piece, 20, 0, "weight")
     assert f"in S is {top}. Ranked by weight." in alone.alt
     for step in (-1, len(piece) - 1):
