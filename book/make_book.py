@@ -229,8 +229,8 @@ def _output(output):
     if data.get("text/plain", "").startswith(("Sliders:", "Player of ")):
         line = html.escape(data["text/plain"].rstrip("."))
         data["text/html"] = (
-            f'<p class="sliders">{line}. They move only in a running notebook; the pictures beside '
-            "this cell show the same for several values.</p>"
+            f'<p class="sliders">{line}. The knobs move only in a running notebook; the pictures '
+            "beside this cell show the same for several values.</p>"
         )
     return output
 

@@ -133,14 +133,15 @@ def test_every_picture_player_and_slider_of_the_notebook_is_on_its_page(book, le
         for output in cell.outputs:
             if "image/png" in output.get("data", {}):
                 words.append(" ".join(output.metadata["image/png"]["alt"].split()))
-            sliders += output.get("data", {}).get("text/plain", "").startswith("Sliders:")
+            line = output.get("data", {}).get("text/plain", "")
+            sliders += line.startswith(("Sliders:", "Player of "))
     pictures = [" ".join(image.get("alt", "").split()) for image in elements.all("img")]
     assert pictures == words
     said_twice = [p for p in elements.all("p") if "absolute" in p.get("style", "")]
     assert not said_twice
     players = [html for cell in notebook.code for html in re.findall("<audio", html_of(cell))]
     assert len(elements.all("audio")) == len(players)
-    assert elements.text.count("They move only in a running notebook") == sliders
+    assert elements.text.count("The knobs move only in a running notebook") == sliders
     assert not any("solutions/" in a.get("href", "") for a in elements.all("a"))
 
 
