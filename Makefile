@@ -33,6 +33,7 @@ play: setup  ## open the playground: the τ player as a page of its own
 	JUPYTER_PATH=notebooks $(IN_VENV) -m voila notebooks/playground.ipynb --template=playground \
 	    --strip_sources=True --preheat_kernel=True --pool_size=1 \
 	    --VoilaConfiguration.extension_denylist=jupyterlab-jupytext \
+	    --Voila.tornado_settings="{'websocket_max_message_size': 100000000}" \
 	    --MappingKernelManager.cull_idle_timeout=900 --MappingKernelManager.cull_interval=60 $(ARGS)
 
 test: setup  ## run every test: the package's, then every cell of every notebook

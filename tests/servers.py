@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -43,7 +44,8 @@ def jupyterlab(folder, theme="JupyterLab Light"):
 def playground(folder):
     """The page that `make play` opens, as it opens it; yields its address."""
     recipe = (ROOT / "Makefile").read_text("utf-8").partition("\nplay:")[2]
-    command = recipe.partition("-m ")[2].partition("$(ARGS)")[0].replace("\\\n", " ").split()
+    command = recipe.partition("-m ")[2].partition("$(ARGS)")[0].replace("\\\n", " ")
+    command = shlex.split(command)
     port = free_port()
     command += ["--no-browser", f"--port={port}"]
     environment = {"JUPYTER_PATH": str(NOTEBOOKS)}
