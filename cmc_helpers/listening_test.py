@@ -1,0 +1,323 @@
+"""The composer test of the paper's section 1.3: can listeners tell generated music from real?
+
+Before: `plan` draws a balanced random order and hides the key behind a commitment; `prepare` writes
+the clips, all at one level, under names that tell nothing. During: `Answers` keeps every answer the
+moment it is given. After: `score` opens the key, and the statistics say what the answers show.
+
+"Listeners can't tell with statistical significance" is not the same as "listeners can't tell": a
+test with three answers never finds anything. So there are three verdicts, and one of them is that
+more answers are needed.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cmc_helpers.audio import set_level, write_audio
+from cmc_helpers.files import FileError, readable_file, replacing
+
+FAMILIAR = (0.1, 0.7)  # how much of all Bach a listener may have heard (paper, section 1.3)
+PROTOCOLS = ("pair", "single")
+PLAN, KEY = "test.json", "key.json"
+
+
+class TestError(FileError):
+    """A listening test that cannot be held or scored, in one sentence."""
+
+    __test__ = False  # pytest takes what is called Test… for its own
+
+
+@dataclass(frozen=True)
+class Key:
+    """What must stay hidden until the last answer. trials: for each, the names of its clips in the
+    order in which they are played. generated: for each, the place of the generated clip in a pair
+    (0 or 1), or whether a single clip is generated (1) or real (0). nonce: random, so that the
+    commitment cannot be found by trying all keys."""
+
+    protocol: str
+    trials: tuple
+    generated: tuple
+    nonce: str
+
+    def to_text(self):
+        """As JSON, always the same bytes for the same key."""
+        return json.dumps(self.__dict__, sort_keys=True, ensure_ascii=False, indent=1)
+
+    @property
+    def commitment(self):
+        """The SHA-256 of the key: published before the first answer, it shows afterwards that the
+        key was not changed to fit."""
+        return hashlib.sha256(self.to_text().encode("utf-8")).hexdigest()
+
+
+def plan(real, generated, seed, protocol="pair"):
+    """Draw the trials: a `Key`.
+
+    real, generated: names of clips, in a pair as many of each. protocol: "pair", one of each kind
+    behind one another, which is generated? Or "single", one clip, is it generated? In a pair test
+    the generated clip comes first in half of the trials (in one more or less where their number is
+    odd); who always answers the same is right half the time. seed: the same one gives the same
+    order; the nonce is always new. Raises TestError for too few clips, twice the same, or another
+    protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise TestError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    if not real or not generated or len({*real, *generated}) < len(real) + len(generated):
+        raise TestError("give at least one real and one generated clip, and none of them twice")
+    if len(real) != len(generated):
+        raise TestError(
+            f"{len(real)} real clips and {len(generated)} generated ones are not balanced: "
+            "give as many of each"
+        )
+    rng = np.random.default_rng(seed)
+    real, generated = list(rng.permutation(real)), list(rng.permutation(generated))
+    if protocol == "pair":
+        places = rng.permutation(np.arange(len(real)) % 2 ^ rng.integers(2))
+        pairs = zip(real, generated, places, strict=True)
+        trials = [(ours, his) if place == 0 else (his, ours) for his, ours, place in pairs]
+    else:
+        order = rng.permutation(2 * len(real))
+        clips, places = np.array(real + generated)[order], (order >= len(real)).astype(int)
+        trials = [(clip,) for clip in clips]
+    return Key(
+        protocol,
+        tuple(tuple(map(str, trial)) for trial in trials),
+        tuple(map(int, places)),
+        secrets.token_hex(16),
+    )
+
+
+def prepare(folder, key, clips, sample_rate=8000):
+    """Write what listeners hear into `folder`, and the key beside it; returns the commitment.
+
+    clips: {name: waveform (samples,)}, all the key names. Each is set to the same level (−20 dBFS,
+    see `audio.set_level`): a difference in loudness would give the answer away. They are called
+    trial_001_a.wav and so on; test.json holds the protocol and the commitment. key.json is for the
+    one who scores: double-blind means that whoever plays the clips has not opened it either.
+    Raises TestError for a clip that is missing or silent, or a folder that holds a test already.
+    """
+    folder = Path(folder)
+    if (folder / PLAN).exists():
+        raise TestError(f"{folder} holds a listening test already: choose another folder")
+    for name in (name for trial in key.trials for name in trial):
+        if name not in clips or not np.any(clips[name]):
+            raise TestError(f"the clip {name} is missing or silent: give a waveform for it")
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, trial in enumerate(key.trials, 1):
+        for letter, name in zip("ab", trial, strict=False):
+            level = set_level(clips[name], sample_rate=sample_rate)
+            write_audio(folder / f"trial_{number:03}_{letter}.wav", level, sample_rate)
+    _write(folder / KEY, key.to_text())
+    about = {
+        "protocol": key.protocol,
+        "trials": len(key.trials),
+        "commitment": key.commitment,
+    }
+    _write(folder / PLAN, json.dumps(about, indent=1))  # last: it says that all is there
+    return key.commitment
+
+
+class Answers:
+    """One listener's answers, in a file of its own that grows by a line an answer.
+
+    folder: of a prepared test. listener: a name for the file. familiarity: how much of all of
+    Bach's music they believe to have heard, 0 to 1; only 0.1 to 0.7 counts (paper, section 1.3).
+    A file that is there already is gone on with. Every answer is on the disk before `give`
+    returns, so nothing that was answered is ever lost.
+    """
+
+    def __init__(self, folder, listener, familiarity=None):
+        about = _read(Path(folder) / PLAN)
+        self.trials, self.path = about["trials"], Path(folder) / f"answers_{listener}.jsonl"
+        if not str(listener).isidentifier():
+            raise TestError(f"{listener!r} cannot name a file: use letters, digits and _")
+        if self.path.exists():
+            head, *given = self._lines()
+            self.familiarity, self.given = head["familiarity"], [a["answer"] for a in given]
+            return
+        if familiarity is None or not 0 <= familiarity <= 1:
+            raise TestError(f"familiarity is a share from 0 to 1, not {familiarity}")
+        self.familiarity, self.given = float(familiarity), []
+        self._append({"familiarity": self.familiarity, "commitment": about["commitment"]})
+
+    @property
+    def next_trial(self):
+        """The number of the trial to play, from 0; None when all are answered."""
+        return len(self.given) if len(self.given) < self.trials else None
+
+    def give(self, answer):
+        """Keep the answer to `next_trial`: 0 or 1, as in `Key.generated`."""
+        if self.next_trial is None:
+            raise TestError(f"all {self.trials} trials are answered")
+        if answer not in (0, 1):
+            raise TestError(f"an answer is 0 or 1, not {answer!r}")
+        self._append({"trial": self.next_trial, "answer": int(answer)})
+        self.given.append(int(answer))
+
+    def _append(self, line):
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _lines(self):
+        """All whole lines; one that a crash has cut off was never confirmed, and goes."""
+        text = self.path.read_text("utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            _write(self.path, whole.rstrip("\n"))
+        try:
+            lines = [json.loads(line) for line in whole.splitlines()]
+            assert "familiarity" in lines[0] and all(a["answer"] in (0, 1) for a in lines[1:])
+        except (ValueError, KeyError, IndexError, AssertionError) as problem:
+            raise TestError(f"{self.path} is damaged: {problem}") from problem
+        return lines
+
+
+class Score(NamedTuple):
+    """right (trials answered,): 1 or 0 for each. familiarity: as the listener said."""
+
+    right: np.ndarray
+    familiarity: float
+
+    @property
+    def counts(self):
+        """May this listener's answers count (paper, section 1.3)?"""
+        return FAMILIAR[0] <= self.familiarity <= FAMILIAR[1]
+
+
+def score(folder):
+    """Open the key of a test and hold all answers against it: {listener: `Score`}.
+
+    Raises TestError for a key that is not the one that was committed to, neither in test.json nor
+    in what each listener's file wrote down before the first answer.
+    """
+    folder = Path(folder)
+    about, key = _read(folder / PLAN), _read(folder / KEY)
+    key = Key(
+        key["protocol"], tuple(map(tuple, key["trials"])), tuple(key["generated"]), key["nonce"]
+    )
+    scores = {}
+    for path in sorted(folder.glob("answers_*.jsonl")):
+        answers = Answers(folder, path.stem.removeprefix("answers_"))
+        committed = json.loads(path.read_text("utf-8").splitlines()[0])["commitment"]
+        if not key.commitment == about["commitment"] == committed:
+            raise TestError(f"{folder / KEY} is not the key that {path.name} was committed to")
+        truth = np.array(key.generated[: len(answers.given)])
+        scores[path.stem.removeprefix("answers_")] = Score(
+            (truth == np.array(answers.given)).astype(int), answers.familiarity
+        )
+    return scores
+
+
+# --------------------------------------------------------------------------- what answers show
+
+
+class Verdict(NamedTuple):
+    """rate: share of right answers, and its confidence interval. p_told: how likely so many right
+    answers are for guessers. p_alike: how likely such a result is where the true rate differs from
+    0.5 by the margin or more. verdict: "told apart", "indistinguishable" or "undecided"."""
+
+    rate: float
+    interval: tuple
+    p_told: float
+    p_alike: float
+    verdict: str
+
+
+def judge_one(right, trials, margin=0.1, alpha=0.05):
+    """What `right` answers out of `trials` independent ones show: a `Verdict`.
+
+    Exact binomial tests: one-sided against guessing, and two one-sided ones against 0.5 ± margin
+    (equivalence; Schuirmann 1987). The interval is Clopper and Pearson's, of level 1 − alpha.
+    Raises ValueError for counts that cannot be.
+    """
+    from scipy.stats import binomtest
+
+    if not 0 <= right <= trials or trials < 1 or not 0 < margin < 0.5:
+        raise ValueError(f"{right} of {trials} right, margin {margin}: such a test cannot be")
+    told = binomtest(right, trials, 0.5, "greater")
+    below = binomtest(right, trials, 0.5 + margin, "less").pvalue
+    above = binomtest(right, trials, 0.5 - margin, "greater").pvalue
+    interval = binomtest(right, trials).proportion_ci(1 - alpha, "exact")
+    return _verdict(right / trials, tuple(interval), told.pvalue, max(below, above), alpha)
+
+
+def judge_many(rates, margin=0.1, alpha=0.05):
+    """What several listeners show together: a `Verdict`. rates: each one's share of right answers.
+
+    A listener is the unit: answers of the same person are not independent, and to throw them all
+    into one binomial test finds skill where there is only variety. Student's t over listeners, on
+    the rates; for equivalence two one-sided tests. Raises ValueError for fewer than two listeners.
+    """
+    from scipy.stats import ttest_1samp
+
+    rates = np.asarray(rates, float)
+    if rates.ndim != 1 or len(rates) < 2 or not ((0 <= rates) & (rates <= 1)).all():
+        raise ValueError("several listeners are at least two, each with a rate from 0 to 1")
+    mean = float(rates.mean())
+    if np.ptp(rates) == 0:  # no spread to measure by: nothing can be said of other listeners
+        return _verdict(mean, (0.0, 1.0), 1.0, 1.0, alpha)
+    told = ttest_1samp(rates, 0.5, alternative="greater")
+    below = ttest_1samp(rates, 0.5 + margin, alternative="less").pvalue
+    above = ttest_1samp(rates, 0.5 - margin, alternative="greater").pvalue
+    interval = ttest_1samp(rates, 0.5).confidence_interval(1 - alpha)
+    limits = max(0.0, float(interval.low)), min(1.0, float(interval.high))
+    return _verdict(mean, limits, told.pvalue, max(below, above), alpha)
+
+
+def power(trials, rate, alpha=0.05):
+    """How likely the answers of somebody who is right at `rate` are told from guessing.
+
+    trials: a number of answers, or an array of them. Exact, for the test of `judge_one`.
+    """
+    from scipy.stats import binom
+
+    enough = binom.isf(alpha, trials, 0.5) + 1  # guessers have as many right at most this often
+    return binom.sf(enough - 1, trials, rate)
+
+
+def trials_needed(rate, wanted=0.8, alpha=0.05):
+    """How many answers find a listener who is right at `rate` with the power `wanted`.
+
+    The least number from which on the power stays there: it does not grow smoothly, because
+    answers are counted in whole numbers. Raises ValueError for a rate not above 0.5, where no
+    number would do.
+    """
+    from scipy.stats import norm
+
+    if not (0.5 < rate <= 1 and 0 < wanted < 1):
+        raise ValueError(f"no number of answers finds a rate of {rate} with a power of {wanted}")
+    about = (norm.isf(alpha) + norm.isf(1 - wanted)) ** 2 / (4 * (rate - 0.5) ** 2)
+    trials = np.arange(1, int(2 * about) + 100)
+    short = np.flatnonzero(power(trials, rate, alpha) < wanted)
+    return int(trials[short[-1]]) + 1 if len(short) else 1
+
+
+def _verdict(rate, interval, p_told, p_alike, alpha):
+    words = "undecided"
+    if p_told < alpha:
+        words = "told apart"
+    elif p_alike < alpha:
+        words = "indistinguishable"
+    return Verdict(float(rate), interval, float(p_told), float(p_alike), words)
+
+
+def _write(path, text):
+    with replacing(path, TestError) as temporary:
+        temporary.write_text(text + "\n", "utf-8")
+
+
+def _read(path):
+    try:
+        return json.loads(readable_file(path, TestError).read_text("utf-8"))
+    except (ValueError, KeyError) as problem:
+        if isinstance(problem, TestError):
+            raise
+        raise TestError(f"{path} is damaged: prepare the test again ({problem})") from problem

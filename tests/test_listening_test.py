@@ -1,0 +1,310 @@
+"""The composer test is balanced, hidden, complete and honest; its statistics are calibrated."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from cmc_helpers import listening_test as lt
+from cmc_helpers.audio import read_audio
+from cmc_helpers.listening_test import Answers, TestError
+
+REAL, MADE = [f"bach {i}" for i in range(6)], [f"run {i}" for i in range(6)]
+
+
+def clips():
+    """Noises of very different loudness."""
+    rng = np.random.default_rng(0)
+    names = REAL + MADE
+    return {name: 0.3 / (1 + i) * rng.standard_normal(8000) for i, name in enumerate(names)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    lt.prepare(tmp_path / "test", lt.plan(REAL, MADE, seed=3), clips())
+    return tmp_path / "test"
+
+
+def truth(folder):
+    return json.loads((folder / "key.json").read_text("utf-8"))["generated"]
+
+
+def answer(folder, listener, answers, familiarity=0.3):
+    given = Answers(folder, listener, familiarity)
+    for one in answers:
+        given.give(one)
+    return given
+
+
+# --- The plan ---
+
+
+@given(st.integers(1, 30), st.integers(0, 1000), st.sampled_from(lt.PROTOCOLS))
+def test_every_clip_is_played_once_and_the_places_are_balanced(count, seed, protocol):
+    real, made = [f"r{i}" for i in range(count)], [f"g{i}" for i in range(count)]
+    key = lt.plan(real, made, seed, protocol)
+    assert sorted(name for trial in key.trials for name in trial) == sorted(real + made)
+    if protocol == "pair":
+        assert all(
+            trial[place] in made and trial[1 - place] in real
+            for trial, place in zip(key.trials, key.generated, strict=True)
+        )
+        assert abs(sum(key.generated) - count / 2) <= 0.5
+    else:
+        assert [trial[0] in made for trial in key.trials] == [bool(g) for g in key.generated]
+        assert sum(key.generated) == count
+    again = lt.plan(real, made, seed, protocol)
+    assert again.trials == key.trials and again.generated == key.generated
+    assert again.nonce != key.nonce
+
+
+def test_another_seed_gives_another_order_and_either_kind_may_come_first():
+    plans = [lt.plan(REAL, MADE, seed) for seed in range(40)]
+    assert len({key.trials for key in plans}) > 30
+    firsts = np.mean([key.generated[0] for key in plans])
+    assert 0.2 < firsts < 0.8
+    odd = {sum(lt.plan(REAL[:3], MADE[:3], seed).generated) for seed in range(20)}
+    assert odd == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (([], [], 0), "at least one real and one generated"),
+        ((["a"], ["a"], 0), "none of them twice"),
+        ((["a", "b"], ["c"], 0), "2 real clips and 1 generated ones are not balanced"),
+        ((["a"], ["b"], 0, "triple"), "no protocol 'triple'; choose one of pair, single"),
+    ],
+)
+def test_a_plan_that_cannot_be_fair_is_refused(arguments, sentence):
+    with pytest.raises(TestError, match=sentence):
+        lt.plan(*arguments)
+
+
+def test_the_commitment_holds_everything_and_cannot_be_guessed():
+    key = lt.plan(REAL, MADE, 3)
+    others = [
+        replace(key, generated=tuple(1 - g for g in key.generated)),
+        replace(key, trials=key.trials[::-1]),
+        replace(key, nonce=key.nonce[::-1]),
+        lt.plan(REAL, MADE, 3),
+    ]
+    assert len({key.commitment, *(other.commitment for other in others)}) == 5
+
+
+# --- The clips ---
+
+
+def test_clips_are_equally_loud_and_their_names_tell_nothing(folder):
+    files = sorted(path.name for path in folder.glob("*.wav"))
+    assert files == [f"trial_{n:03}_{letter}.wav" for n in range(1, 7) for letter in "ab"]
+    levels = [np.sqrt(np.mean(read_audio(folder / name) ** 2)) for name in files]
+    np.testing.assert_allclose(levels, 0.1, rtol=0.02)  # −20 dBFS
+    about = (folder / "test.json").read_text("utf-8")
+    assert not any(name in about for name in REAL + MADE)
+
+
+def test_each_clip_is_where_the_key_says(folder):
+    key, sounds = json.loads((folder / "key.json").read_text("utf-8")), clips()
+    for number, trial in enumerate(key["trials"], 1):
+        for letter, name in zip("ab", trial, strict=True):
+            heard = read_audio(folder / f"trial_{number:03}_{letter}.wav")
+            assert np.corrcoef(heard, sounds[name])[0, 1] > 0.999
+
+
+def test_a_test_is_never_overwritten_and_needs_every_clip(folder, tmp_path):
+    key = lt.plan(REAL, MADE, 3)
+    with pytest.raises(TestError, match="holds a listening test already"):
+        lt.prepare(folder, key, clips())
+    for broken in (clips() | {"run 2": np.zeros(8000)}, {"bach 1": np.ones(8000)}):
+        with pytest.raises(TestError, match="is missing or silent"):
+            lt.prepare(tmp_path / "other", key, broken)
+        assert not (tmp_path / "other").exists()
+
+
+# --- The answers ---
+
+
+def test_an_answer_is_on_the_disk_at_once_and_a_crash_loses_none(folder):
+    given = Answers(folder, "anna", 0.3)
+    for number, one in enumerate((0, 1, 1)):
+        assert given.next_trial == number
+        given.give(one)
+        assert Answers(folder, "anna").given == given.given  # as another process would see it
+    with given.path.open("a") as file:
+        file.write('{"trial": 3, "ans')  # cut off in the middle
+    back = Answers(folder, "anna")
+    assert back.given == [0, 1, 1] and back.next_trial == 3 and back.familiarity == 0.3
+    for one in (0, 0, 1):
+        back.give(one)
+    assert Answers(folder, "anna").next_trial is None
+    with pytest.raises(TestError, match="all 6 trials are answered"):
+        back.give(1)
+
+
+@pytest.mark.parametrize(
+    ("listener", "familiarity", "sentence"),
+    [
+        ("../anna", 0.3, "cannot name a file"),
+        ("", 0.3, "cannot name a file"),
+        ("anna", None, "familiarity is a share from 0 to 1, not None"),
+        ("anna", 30, "not 30"),
+        ("anna", float("nan"), "not nan"),
+    ],
+)
+def test_a_listener_who_cannot_be_kept_is_refused(folder, listener, familiarity, sentence):
+    with pytest.raises(TestError, match=sentence):
+        Answers(folder, listener, familiarity)
+    assert not list(folder.glob("answers_*"))
+
+
+def test_what_is_no_answer_and_what_is_no_test_is_refused(folder, tmp_path):
+    with pytest.raises(TestError, match="an answer is 0 or 1, not 2"):
+        Answers(folder, "anna", 0.3).give(2)
+    with pytest.raises(TestError, match="test.json does not exist"):
+        Answers(tmp_path, "anna", 0.3)
+    (folder / "answers_bob.jsonl").write_text("what\n")
+    with pytest.raises(TestError, match="answers_bob.jsonl is damaged"):
+        Answers(folder, "bob")
+
+
+# --- The score ---
+
+
+def test_the_score_counts_right_answers_and_who_may_answer(folder):
+    right = truth(folder)
+    answer(folder, "expert", right, 0.7)
+    answer(folder, "contrary", [1 - r for r in right], 0.1)
+    answer(folder, "scholar", right[:2], 0.71)
+    answer(folder, "newcomer", right[:3], 0.09)
+    scores = lt.score(folder)
+    assert scores["expert"].right.tolist() == [1] * 6
+    assert scores["contrary"].right.tolist() == [0] * 6
+    assert len(scores["scholar"].right) == 2
+    assert {name for name, one in scores.items() if one.counts} == {"expert", "contrary"}
+
+
+def test_a_key_that_was_changed_afterwards_is_found_out(folder):
+    answer(folder, "anna", truth(folder))
+    key, about = folder / "key.json", folder / "test.json"
+    changed = json.loads(key.read_text("utf-8"))
+    changed["generated"][0] = 1 - changed["generated"][0]
+    key.write_text(json.dumps(changed))
+    with pytest.raises(TestError, match="not the key that answers_anna.jsonl was committed to"):
+        lt.score(folder)
+    forged = lt.Key(**changed | {"trials": tuple(map(tuple, changed["trials"]))})
+    forged = replace(forged, generated=tuple(changed["generated"]))
+    key.write_text(forged.to_text())
+    plan = json.loads(about.read_text("utf-8"))
+    about.write_text(json.dumps(plan | {"commitment": forged.commitment}))
+    with pytest.raises(TestError, match="not the key"):  # her file remembers the first one
+        lt.score(folder)
+
+
+# --- The statistics ---
+
+
+def tail(right, trials, rate):
+    """P(X ≥ right), by hand."""
+    terms = (
+        math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k)
+        for k in range(right, trials + 1)
+    )
+    return sum(terms)
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_one_listeners_numbers_are_the_closed_forms(counts):
+    right, trials = counts
+    found = lt.judge_one(right, trials)
+    assert found.rate == right / trials
+    assert found.p_told == pytest.approx(tail(right, trials, 0.5))
+    below = 1 - tail(right + 1, trials, 0.6)
+    assert found.p_alike == pytest.approx(max(below, tail(right, trials, 0.4)), abs=1e-12)
+    low, high = found.interval
+    if right:  # Clopper and Pearson's limits: where a tail holds half of 5 %
+        assert tail(right, trials, low) == pytest.approx(0.025, rel=1e-3)
+    if right < trials:
+        assert 1 - tail(right + 1, trials, high) == pytest.approx(0.025, rel=1e-3)
+    assert low <= found.rate <= high
+
+
+def test_there_are_three_verdicts():
+    assert lt.judge_one(30, 40).verdict == "told apart"
+    assert lt.judge_one(2, 3).verdict == "undecided"  # not finding is not passing
+    assert lt.judge_one(20, 40).verdict == "undecided"
+    assert lt.judge_one(200, 400).verdict == "indistinguishable"
+    for counts in ((5, 4), (-1, 4), (0, 0)):
+        with pytest.raises(ValueError, match="such a test cannot be"):
+            lt.judge_one(*counts)
+
+
+@pytest.mark.parametrize("trials", [10, 40, 120])
+def test_guessers_are_seldom_told_apart_and_tellers_seldom_pass(trials):
+    """The probabilities of errors, summed over every outcome: at most 5 %."""
+    outcomes = [lt.judge_one(right, trials).verdict for right in range(trials + 1)]
+    for rate, error in (
+        (0.5, "told apart"),
+        (0.6, "indistinguishable"),
+        (0.4, "indistinguishable"),
+    ):
+        chances = binom.pmf(np.arange(trials + 1), trials, rate)
+        assert chances[[verdict == error for verdict in outcomes]].sum() <= 0.05
+
+
+@pytest.mark.parametrize("rate", [0.6, 0.75, 0.9])
+def test_the_power_is_what_the_outcomes_add_up_to(rate):
+    for trials in (5, 20, 77):
+        told = [lt.judge_one(right, trials).p_told <= 0.05 for right in range(trials + 1)]
+        chances = binom.pmf(np.arange(trials + 1), trials, rate)
+        assert lt.power(trials, rate) == pytest.approx(chances[told].sum())
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(0.55, 0.8), (0.6, 0.8), (0.75, 0.9), (1.0, 0.8)])
+def test_so_many_trials_are_enough_and_one_fewer_is_not(rate, wanted):
+    needed = lt.trials_needed(rate, wanted)
+    assert (lt.power(np.arange(needed, 3 * needed + 50), rate) >= wanted).all()
+    assert lt.power(needed - 1, rate) < wanted
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(0.5, 0.8), (0.3, 0.8), (1.1, 0.8), (0.7, 1.0)])
+def test_what_no_number_of_answers_finds_is_refused(rate, wanted):
+    with pytest.raises(ValueError, match="no number of answers finds"):
+        lt.trials_needed(rate, wanted)
+
+
+def population(rng, listeners, trials, mean, spread):
+    """Rates of listeners whose own skill is Beta-distributed about `mean`."""
+    skill = rng.beta(mean * spread, (1 - mean) * spread, listeners)
+    return rng.binomial(trials, skill) / trials
+
+
+def test_listeners_who_differ_are_pooled_without_false_alarms():
+    """Guessing on average, each in their own way: 5 % of false alarms, and not the binomial's."""
+    rng, listeners, trials = np.random.default_rng(0), 12, 20
+    many = [population(rng, listeners, trials, 0.5, 8) for _ in range(1000)]
+    alarms = np.mean([lt.judge_many(rates).p_told < 0.05 for rates in many])
+    assert 0.03 < alarms < 0.07
+    thrown_together = [
+        lt.judge_one(round(rates.sum() * trials), listeners * trials).p_told < 0.05
+        for rates in many[:400]
+    ]
+    assert np.mean(thrown_together) > 0.1
+
+
+def test_several_listeners_with_skill_are_found_and_without_any_pass():
+    rng = np.random.default_rng(1)
+    found = [lt.judge_many(population(rng, 12, 20, 0.65, 30)).verdict for _ in range(200)]
+    assert np.mean([verdict == "told apart" for verdict in found]) > 0.9
+    passed = [lt.judge_many(population(rng, 30, 60, 0.5, 1000)).verdict for _ in range(200)]
+    assert np.mean([verdict == "indistinguishable" for verdict in passed]) > 0.9
+    same = lt.judge_many([0.75, 0.75, 0.75])
+    assert same.verdict == "undecided" and same.interval == (0, 1)
+    for rates in ([0.5], [0.5, 1.2], [0.5, float("nan")], []):
+        with pytest.raises(ValueError, match="several listeners are at least two"):
+            lt.judge_many(rates)
