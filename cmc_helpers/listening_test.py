@@ -109,10 +109,10 @@ def prepare(folder, key, clips, sample_rate=8000):
         if name not in clips or not np.any(clips[name]):
             raise TestError(f"the clip {name} is missing or silent: give a waveform for it")
     folder.mkdir(parents=True, exist_ok=True)
-    for number, trial in enumerate(key.trials, 1):
-        for letter, name in zip("ab", trial, strict=False):
+    for number, trial in enumerate(key.trials):
+        for place, name in enumerate(trial):
             level = set_level(clips[name], sample_rate=sample_rate)
-            write_audio(folder / f"trial_{number:03}_{letter}.wav", level, sample_rate)
+            write_audio(clip_path(folder, number, place), level, sample_rate)
     _write(folder / KEY, key.to_text())
     about = {
         "protocol": key.protocol,
@@ -121,6 +121,16 @@ def prepare(folder, key, clips, sample_rate=8000):
     }
     _write(folder / PLAN, json.dumps(about, indent=1))  # last: it says that all is there
     return key.commitment
+
+
+def clip_path(folder, trial, place):
+    """Where the clip lies that comes first (place 0) or second (1) in a trial, from 0."""
+    return Path(folder) / f"trial_{trial + 1:03}_{'ab'[place]}.wav"
+
+
+def read_plan(folder):
+    """What everybody may know of a prepared test: its protocol, trials and commitment."""
+    return _read(Path(folder) / PLAN)
 
 
 class Answers:
@@ -133,7 +143,7 @@ class Answers:
     """
 
     def __init__(self, folder, listener, familiarity=None):
-        about = _read(Path(folder) / PLAN)
+        about = read_plan(folder)
         self.trials, self.path = about["trials"], Path(folder) / f"answers_{listener}.jsonl"
         if not str(listener).isidentifier():
             raise TestError(f"{listener!r} cannot name a file: use letters, digits and _")
@@ -199,7 +209,7 @@ def score(folder):
     in what each listener's file wrote down before the first answer.
     """
     folder = Path(folder)
-    about, key = _read(folder / PLAN), _read(folder / KEY)
+    about, key = read_plan(folder), _read(folder / KEY)
     key = Key(
         key["protocol"], tuple(map(tuple, key["trials"])), tuple(key["generated"]), key["nonce"]
     )

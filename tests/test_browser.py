@@ -227,9 +227,10 @@ def idle(page):
     page.wait_for_function(state, timeout=120_000, polling=300)
 
 
-def run_all(visit, cells):
+def run_all(visit, name):
     """Forget what is stored, and run every cell; return when all code cells have a number."""
-    page = visit.page
+    page, cells = visit.page, nbformat.read(servers.NOTEBOOKS / name, as_version=4).cells
+    count = sum(cell.cell_type == "code" for cell in cells)
 
     def choose(menu, command):
         page.get_by_role("menuitem", name=menu, exact=True).click()
@@ -242,7 +243,7 @@ def run_all(visit, cells):
     again(lambda: choose("Run", "runmenu:run-all"), first.filter(has_text="[1]:"))
     done = """count => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
       .filter(prompt => /\\[\\d+\\]/.test(prompt.textContent)).length == count"""
-    page.wait_for_function(done, arg=cells, timeout=400_000, polling=500)
+    page.wait_for_function(done, arg=count, timeout=400_000, polling=500)
 
 
 def opened(browser, lab, name):
@@ -254,8 +255,7 @@ def opened(browser, lab, name):
 
 def test_notebook_10_runs_and_its_slider_is_heard(browser, lab):
     visit = opened(browser, lab, NOTEBOOK_10)
-    cells = nbformat.read(servers.NOTEBOOKS / NOTEBOOK_10, as_version=4).cells
-    run_all(visit, sum(cell.cell_type == "code" for cell in cells))
+    run_all(visit, NOTEBOOK_10)
     assert visit.page.locator(".jp-RenderedText[data-mime-type*=error]").count() == 0
     live = ".jp-CodeCell:has(.widget-slider):has(audio)"
     knobs = Knobs(visit.page, live)
@@ -269,6 +269,21 @@ def test_notebook_10_runs_and_its_slider_is_heard(browser, lab):
     explorer.locator("[role=slider]").nth(1).focus()
     visit.page.keyboard.press("ArrowLeft")
     expect(picture).not_to_have_attribute("src", before, timeout=30_000)
+    visit.is_clean()
+
+
+def test_the_composer_test_of_notebook_12_is_taken(browser, lab):
+    visit = opened(browser, lab, "12_composer_test.ipynb")
+    run_all(visit, "12_composer_test.ipynb")
+    view = visit.page.locator(".jp-CodeCell:has(.widget-slider)")
+    view.get_by_label("your name").fill("anna")
+    view.get_by_role("button", name="begin").click()
+    for trial in range(1, 5):
+        expect(view.locator("[role=status]")).to_contain_text(f"Trial {trial} of 4")
+        expect(view.locator("audio")).to_have_count(2)
+        view.get_by_role("button", name="the second is the machine's").click()
+    expect(view.locator("[role=status]")).to_contain_text("All 4 answers are kept")
+    expect(view.locator("audio")).to_have_count(0)
     visit.is_clean()
 
 
