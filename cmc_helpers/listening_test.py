@@ -184,8 +184,9 @@ class Answers:
             _write(self.path, whole.rstrip("\n"))
         try:
             lines = [json.loads(line) for line in whole.splitlines()]
-            assert "familiarity" in lines[0] and all(a["answer"] in (0, 1) for a in lines[1:])
-        except (ValueError, KeyError, IndexError, AssertionError) as problem:
+            if not all(a["answer"] in (0, 1) for a in lines[1:]) or "familiarity" not in lines[0]:
+                raise ValueError("a line holds no answer")
+        except (ValueError, KeyError, TypeError, IndexError) as problem:
             raise TestError(f"{self.path} is damaged: {problem}") from problem
         return lines
 

@@ -29,9 +29,8 @@ from cmc_helpers.networks import NetworkConfig
 
 FORMAT = 1
 SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature", "form")
-MEANS_ALONE = dict(
-    zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0, "exact"), strict=True)
-)  # for plain vectors
+# For plain vectors: no noise.
+MEANS_ALONE = dict(zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0, "exact"), strict=True))
 CONFIG, MODEL, NORMALISER, PRIMER, HISTORY, CHECKPOINT = (
     "config.json",
     "model.keras",

@@ -138,6 +138,7 @@ class Player:
         self._runs = {name: runs.load(runs.find(name)) for name in names}
         position = position or Position(names[0], **self._runs[names[0]].sampling)
         self._primers = {"none": "none"} | {clip: clip for clip in CLIPS}
+        self._heard = {}  # (run, name of a primer) → features
         self._moving = False
         low, high = SECONDS
         self.knobs = {
@@ -275,9 +276,12 @@ class Player:
             self.status.value = _said(f"Here it is: {rendering.title}.")
 
     def _primer(self, position):
-        return read_primer(
-            self._runs[position.run], position.prime and self._primers[position.prime]
-        )
+        """Read once: what is heard first is the same wherever the knobs stand."""
+        key = position.run, position.prime
+        if key not in self._heard:
+            path = position.prime and self._primers[position.prime]
+            self._heard[key] = read_primer(self._runs[position.run], path)
+        return self._heard[key]
 
     def _heard_first(self):
         return [(OWN, OWN), *(("nothing" if n == "none" else n, n) for n in self._primers)]
@@ -319,6 +323,7 @@ class Player:
         except FileError as problem:  # the visitor knows the file by its name alone
             raise FileError(str(problem).replace(str(path), path.name)) from problem
         self._primers[path.name] = path
+        self._heard.clear()  # a file of this name may have been heard before
         with self._knobs_held():
             self.knobs["prime"].options = self._heard_first()
             self.knobs["prime"].value = path.name

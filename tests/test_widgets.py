@@ -369,6 +369,26 @@ def uploaded(player, name, content):
     player.wait()
 
 
+def test_another_clip_of_the_same_name_is_heard_anew(player):
+    uploaded(player, "mine.wav", tone())
+    first = settled(player)[0]
+    uploaded(player, "mine.wav", tone(2.0))
+    assert settled(player)[0] != first
+
+
+def test_a_clip_is_read_once_however_often_the_knobs_move(player, monkeypatch):
+    read, reading = [], widgets.read_primer
+    monkeypatch.setattr(
+        widgets, "read_primer", lambda run, path: read.append(path) or reading(run, path)
+    )
+    player.knobs["prime"].value = "singer.flac"
+    player.wait()
+    for tau in (0.1, 0.2):
+        player.knobs["tau"].value = tau
+        player.wait()
+    assert read == ["singer.flac"]
+
+
 def test_a_clip_of_ones_own_is_heard_first(player):
     before = settled(player)[0]
     uploaded(player, "../../mine & yours.wav", tone())
