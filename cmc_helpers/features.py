@@ -178,6 +178,7 @@ class Normaliser:
     """The affine map between features and what the network sees: z = (x − offset) · matrix.
 
     offset: (m,). matrix: (m, m), invertible. Fitted on the training part of a corpus only.
+    Whitening is kept in single precision: of several frames at once it is a large matrix.
     """
 
     offset: np.ndarray
@@ -230,12 +231,12 @@ class Normaliser:
             outer = squares - covered.T @ np.linalg.solve(known + ridge, covered)
         variances, axes = np.linalg.eigh(outer / count)
         scales = np.sqrt(np.maximum(variances, floor * max(variances.mean(), 1e-12)))
-        return cls(total / frames, (axes / scales) @ axes.T)
+        return cls(total / frames, ((axes / scales) @ axes.T).astype(np.float32))
 
     @cached_property
     def inverse(self):
         """The inverse of `matrix`, (m, m)."""
-        return np.linalg.inv(self.matrix)
+        return np.linalg.inv(self.matrix.astype(float))
 
     def transform(self, features):
         """Features (..., m) → what the network sees (..., m), float32."""
@@ -248,4 +249,4 @@ class Normaliser:
     @property
     def log_volume(self):
         """ln |det matrix|: adding it to a log-density of z gives the log-density of x."""
-        return float(np.linalg.slogdet(self.matrix)[1])
+        return float(np.linalg.slogdet(self.matrix.astype(float))[1])
