@@ -4,6 +4,8 @@ For sound they look at amplitudes, the group means (T, 100) of `features.feature
 125 frames a second.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 _TAIL = 5.0  # seconds at the end of a clip that decide its fate
@@ -37,29 +39,68 @@ def flux(amplitudes):
     return np.divide(change, loudness, out=silent, where=loudness > 0)
 
 
+def period(amplitudes):
+    """After how many frames a clip (T, m) repeats itself to within 2 %, or None.
+
+    At least 2 and less than T / 2, so that it is heard twice. The distance is the root mean square
+    of ‖x_{t+p} − x_t‖, and Σ‖x_{t+p} − x_t‖² = Σ‖x_{t+p}‖² + Σ‖x_t‖² − 2 Σ x_{t+p} · x_t; the last
+    sum is an autocorrelation, which the Fourier transform gives for every p at once.
+    """
+    x = np.asarray(amplitudes, float)
+    n, energy = len(x), np.square(x).sum(axis=1)
+    power = np.square(np.abs(np.fft.rfft(x, 2 * n, axis=0))).sum(axis=1)
+    periods = np.arange(n // 2)
+    until = np.concatenate([[0.0], np.cumsum(energy)])
+    squares = until[n - periods] + until[n] - until[periods] - 2 * np.fft.irfft(power)[: n // 2]
+    near = squares / (n - periods) < np.square(_STILL) * energy.mean()
+    found = np.flatnonzero(near[2:])
+    return int(found[0]) + 2 if len(found) else None
+
+
 def fate(amplitudes, frames_per_second=125.0):
     """What has become of a clip (T, m) in its last 5 s: "alive", or how it died.
 
     "silent": 60 dB below its loudest second. "frozen": nine changes in ten are below 2 %, the
-    steady state of the paper's section 4.2. "cycling": it repeats itself, to within 2 %, after a
-    period of at least two frames and at most half of those 5 s. Raises ValueError for clips shorter
-    than 5 s.
+    steady state of the paper's section 4.2. "cycling": it has a `period` in those 5 s. "unbounded":
+    a number in it is not finite. Raises ValueError for clips shorter than 5 s.
     """
     amplitudes = np.asarray(amplitudes, float)
     frames, second = round(_TAIL * frames_per_second), round(frames_per_second)
     if len(amplitudes) < frames:
         raise ValueError(f"a clip of {len(amplitudes)} frames has no fate yet: give {frames}")
+    if not np.isfinite(amplitudes).all():
+        return "unbounded"
     loudness = np.linalg.norm(amplitudes, axis=1)
     seconds = loudness[: len(loudness) // second * second].reshape(-1, second).mean(axis=1)
-    tail, level = amplitudes[-frames:], loudness[-frames:].mean()
-    if level <= _SILENCE * seconds.max():
+    tail = amplitudes[-frames:]
+    if loudness[-frames:].mean() <= _SILENCE * seconds.max():
         return "silent"
     if np.percentile(flux(tail), 90) < _STILL:
         return "frozen"
-    for period in range(2, frames // 2):
-        if np.linalg.norm(tail[period:] - tail[:-period], axis=1).mean() < _STILL * level:
-            return "cycling"
-    return "alive"
+    return "cycling" if period(tail) else "alive"
+
+
+class Life(NamedTuple):
+    """fates: what `fate` would say if the clip ended there, at every second from the fifth on.
+    died: the second at which the first five that were dead began; None if it never died. escapes:
+    how often it came back to life."""
+
+    fates: list
+    died: float | None
+    escapes: int
+
+
+def life(amplitudes, frames_per_second=125.0):
+    """The `Life` of a clip (T, m): when it died, and whether it found a way out (paper, 4.2).
+
+    Raises ValueError for clips shorter than 5 s.
+    """
+    frames, second = round(_TAIL * frames_per_second), round(frames_per_second)
+    ends = range(frames, max(frames, len(amplitudes)) + 1, second)
+    fates = [fate(amplitudes[:end], frames_per_second) for end in ends]
+    dead = np.array([name != "alive" for name in fates])
+    died = float(np.argmax(dead)) if dead.any() else None
+    return Life(fates, died, int(np.sum(dead[:-1] & ~dead[1:])))
 
 
 def onsets_per_second(amplitudes, frames_per_second=125.0):

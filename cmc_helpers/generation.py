@@ -52,7 +52,7 @@ def foresee(run, features):
     if not whole.size:
         raise ValueError(f"{run.network.frames} frames are the least to hear, not {len(features)}")
     with threadpool_limits(1):
-        for frame in _normalised(run, whole)[:, None]:
+        for frame in _normalised(run, whole).swapaxes(0, 1):
             output, states = networks.step(run.layers, run.network, frame, states)
             outputs.append(output[0])
     outputs = np.array(outputs)
@@ -82,7 +82,8 @@ def generate(
     None takes the run's recommended setting (but for another strategy than the run's, that
     strategy's own sigma_scale, 1 as pi_temperature and "exact" as form).
     seed: an integer ≥ 0; sequence i of many equals sequence i of fewer. primer: features (T, m) to
-    listen to first; None takes the run's own, an empty array starts from x₀ = 0, h₀ = c₀ = 0.
+    listen to first, or one for each sequence (sequences, T, m); None takes the run's own, an empty
+    array starts from x₀ = 0, h₀ = c₀ = 0.
     progress(done, total, message) is called now and then. Returns `Generated`. Raises ValueError in
     one sentence for bad arguments.
     """
@@ -147,32 +148,38 @@ def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None
 def _listen(run, primer, sequences):
     """The first input on its own, and the states after all that came before: both of so many rows.
 
-    What is heard depends on no knob and on no random number, so one row listens for all.
+    What is heard depends on no knob and on no random number, so of one primer one row listens for
+    all.
     """
-    *heard, last = _normalised(run, primer)[:, None]
-    states = networks.zero_states(run.network, 1)
+    frames = _normalised(run, primer)
+    if len(frames) not in (1, sequences):
+        raise ValueError(f"give one primer, or one for each of {sequences} sequences")
+    *heard, last = frames.swapaxes(0, 1)
+    states = networks.zero_states(run.network, len(frames))
     for frame in heard:
         _, states = networks.step(run.layers, run.network, frame, states)
-    rows = [tuple(np.repeat(part, sequences, axis=0) for part in state) for state in states]
-    return np.repeat(last, sequences, axis=0), rows
+    each = sequences // len(frames)
+    rows = [tuple(np.repeat(part, each, axis=0) for part in state) for state in states]
+    return np.repeat(last, each, axis=0), rows
 
 
 def _normalised(run, primer):
-    """A primer (T, m) as the network sees it: (≥ 1, width)."""
+    """Primers (T, m) or (rows, T, m) as the network sees them: (rows, ≥ 1, width)."""
     primer = run.primer if primer is None else np.asarray(primer, np.float32)
-    nothing = np.zeros((1, run.network.width), np.float32)
+    nothing = np.zeros((1, 1, run.network.width), np.float32)
     if primer.size == 0:
         return nothing
-    if primer.ndim != 2 or primer.shape[1] != run.network.features:
+    if primer.ndim not in (2, 3) or primer.shape[-1] != run.network.features:
         raise ValueError(
             f"a primer for this run has the shape (frames, {run.network.features}), "
             f"not {primer.shape}"
         )
     if not np.isfinite(primer).all():
         raise ValueError("the primer holds NaN or infinite values: give it finite features")
-    together = run.network.frames
-    whole = primer[len(primer) % together :].reshape(-1, run.network.width)
-    return run.normaliser.transform(whole) if len(whole) else nothing
+    primers = primer.reshape(-1, *primer.shape[-2:])
+    too_many = primers.shape[1] % run.network.frames
+    whole = primers[:, too_many:].reshape(len(primers), -1, run.network.width)
+    return run.normaliser.transform(whole) if whole.size else nothing
 
 
 def _random_numbers(streams, m):

@@ -191,3 +191,13 @@ def test_a_primer_too_short_for_a_step_counts_as_none(several, frames):
     nothing = generate(several, 9, primer=np.empty((0, 4))).vectors
     made = generate(several, 9, primer=np.ones((frames, 4), np.float32)).vectors
     np.testing.assert_array_equal(made, nothing)
+
+
+def test_every_sequence_may_have_a_primer_of_its_own(run):
+    primers = np.stack([run.primer[:40], run.primer[-40:], run.primer[20:60]])
+    made = generate(run, 30, strategy="greedy", sequences=3, primer=primers).vectors
+    for primer, one in zip(primers, made, strict=True):
+        alone = generate(run, 30, strategy="greedy", primer=primer).vectors[0]
+        np.testing.assert_allclose(one, alone, atol=1e-4)
+    with pytest.raises(ValueError, match="give one primer, or one for each of 2 sequences"):
+        generate(run, 30, sequences=2, primer=primers)
