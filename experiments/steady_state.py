@@ -68,12 +68,12 @@ def main(arguments=None):
     size, work = SMALL if given.small else FULL, Path(given.work)
     corpus = corpora.open_corpus(given.corpus)
     quiet_tensorflow()
-    jobs = list(product(NETWORKS, size.seeds))
+    jobs = list(product(size.seeds, NETWORKS))
     with terminal_progress("Training") as progress:
-        for number, (name, seed) in enumerate(jobs):
+        for number, (seed, name) in enumerate(jobs):
             trained(corpus, name, seed, size, work)
             progress(number + 1, len(jobs), name)
-    cells = [(name, *rest) for name in NETWORKS for rest in ways(name, size)]
+    cells = [(name, seed, *way) for seed, name in jobs for way in ways(name)]
     found = []
     pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
     with pool, terminal_progress("Running free") as progress:
@@ -95,13 +95,13 @@ def main(arguments=None):
     )
 
 
-def ways(name, size):
-    """All that is done with a network: (seed, name of the choice, share of σ, dropout)."""
+def ways(name):
+    """All that is done with a network: (name of the choice, share of σ, dropout)."""
     if name in ("squared error", "K = 1"):
-        return product(size.seeds, ONE, SHARES, [False])
+        return product(ONE, SHARES, [False])
     if name == "paper's stack":
-        return product(size.seeds, FEW, SHARES, [False, True])
-    return product(size.seeds, CHOICES, SHARES, [False])
+        return product(FEW, SHARES, [False, True])
+    return product(CHOICES, SHARES, [False])
 
 
 def folder_of(work, name, seed):
@@ -155,9 +155,8 @@ def train_with_dropout(corpus, folder, network, config):
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, windows.batches, 0.02, warmup_target=config.learning_rate, warmup_steps=config.warmup
     )
-    dropped.compile(
-        keras.optimizers.Adam(rate, global_clipnorm=config.clip), networks.loss(network)
-    )
+    cost = networks.loss(network)
+    dropped.compile(keras.optimizers.Adam(rate, global_clipnorm=config.clip), cost)
     batches = (windows.batch(0, number) for number in range(windows.batches))
     fitted = dropped.fit(batches, steps_per_epoch=windows.batches, verbose=0)
     held_out = [np.asarray(cost(y, model(x))).mean(axis=1) for x, y in windows.validation()]
