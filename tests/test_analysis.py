@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmc_helpers import analysis, sequences
 from cmc_helpers.audio import read_audio
@@ -85,6 +87,63 @@ def slow_decay(per_second):
 def test_the_fate_of_clips_whose_fate_is_known(wanted, clip):
     assert analysis.fate(clip) == wanted
     assert analysis.fate(1e3 * clip) == wanted  # it is no matter of level
+
+
+def test_what_is_not_finite_is_unbounded():
+    clip = noise(700)
+    clip[300, 7] = np.inf
+    assert analysis.fate(clip) == "unbounded"
+
+
+@pytest.mark.parametrize("known", [2, 3, 50, 301])
+def test_a_period_that_is_known_is_found(known):
+    clip = np.tile(noise(known), (-(-1250 // known), 1))[:1250]
+    assert analysis.period(clip) == known
+    assert analysis.period(clip * (1 + 0.005 * noise(1250, seed=1))) == known
+    assert analysis.period(clip * (1 + 0.1 * noise(1250, seed=1))) is None
+
+
+def test_noise_music_and_what_is_heard_once_have_no_period():
+    assert analysis.period(noise(1250)) is None
+    assert analysis.period(recording()[:1250]) is None
+    assert analysis.period(np.tile(noise(700), (2, 1))[:1250]) is None
+
+
+@given(st.integers(4, 60), st.integers(1, 5), st.integers(0, 1000))
+def test_the_period_is_what_every_distance_says(n, m, seed):
+    rng = np.random.default_rng(seed)
+    clip = np.tile(rng.random((rng.integers(2, n), m)), (n, 1))[:n]
+    level = np.sqrt(np.square(clip).sum(axis=1).mean())
+    near = [
+        p
+        for p in range(2, n // 2)
+        if np.sqrt(np.square(clip[p:] - clip[:-p]).sum(axis=1).mean()) < 0.02 * level
+    ]
+    assert analysis.period(clip) == (near[0] if near else None)
+
+
+def still(frames, seed=2):
+    return np.repeat(noise(1, seed), frames, axis=0)
+
+
+@pytest.mark.parametrize(
+    "clip, died, escapes, end",
+    [
+        (noise(2000), None, 0, "alive"),
+        (recording()[:2500], None, 0, "alive"),
+        (still(2000), 0, 0, "frozen"),
+        (np.concatenate([noise(500), still(1500)]), 4, 0, "frozen"),
+        (np.concatenate([noise(500), still(1000), noise(1000, 3)]), 4, 1, "alive"),
+        (np.concatenate([still(1000), noise(1000), still(1000), noise(1000, 3)]), 0, 2, "alive"),
+        (np.concatenate([noise(1000), np.tile(noise(50, 4), (30, 1))]), 8, 0, "cycling"),
+    ],
+)
+def test_when_a_clip_dies_and_how_often_it_escapes(clip, died, escapes, end):
+    life = analysis.life(clip)
+    assert (life.died, life.escapes, life.fates[-1]) == (died, escapes, end)
+    assert len(life.fates) == len(clip) // 125 - 4
+    with pytest.raises(ValueError, match="has no fate yet"):
+        analysis.life(clip[:600])
 
 
 def test_the_fate_of_a_short_clip_is_not_guessed():
