@@ -1,0 +1,60 @@
+"""Where a number comes from: the date, the versions, the machine and the command.
+
+Every script in this folder writes one JSON file that carries its own name, with these four first:
+
+    write(path, provenance("python experiments/NAME.py …") | results)
+
+`command` is what makes the file again, from the top of the checkout; the same with `--small` ends
+within seconds and writes the same keys. A test tries that for every file here.
+"""
+
+import datetime
+import json
+import os
+import platform
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+from cmc_helpers.files import replacing
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "librosa", "music21")
+PACKAGES += ("keras", "tensorflow", "tensorflow-cpu")  # the last two are one, by two names
+
+
+def provenance(command):
+    """A dict with the keys command, date, machine and versions, in this order.
+
+    command: what to type to get the results again. Only packages that are installed are named, and
+    nothing says whose machine it was.
+    """
+    return {
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores ({processor()})",
+        "versions": versions(),
+    }
+
+
+def versions():
+    """Python and those of `PACKAGES` that are installed: name → version."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def processor():
+    """The processor's name, or the kind of machine where the system does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def write(path, results):
+    """Write `results`, a dict, as JSON to `path`: whole, or not at all. Raises FileError."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
