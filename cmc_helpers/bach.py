@@ -79,7 +79,7 @@ class ScoreSource:
 def sources(instrument, seed=0):
     """All pieces as a list of `ScoreSource`, in an order that only `seed` decides.
 
-    instrument: of `soundfonts`. Raises ModuleNotFoundError where music21 is not installed.
+    instrument: of `soundfonts`.
     """
     from music21 import corpus
 
