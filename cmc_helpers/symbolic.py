@@ -66,7 +66,7 @@ def read(path):
     """
     path = readable_file(path, bach.ScoreError)
     with path.open("rb") as file:
-        is_midi = file.read(4) == b"MThd"
+        is_midi = file.read(4) == b"MThd" or path.suffix.lower() in (".mid", ".midi")
     return on_the_grid(_midi_events(path) if is_midi else bach.read_score(path).events)
 
 
@@ -126,7 +126,9 @@ def _midi_events(path):
                     events.append(bach.Event(part, start, now - start, event.pitch, 1.0))
     except Exception as problem:  # a damaged file raises whatever the line of it raises
         reason = " ".join(str(problem).split())
-        raise bach.ScoreError(f"{path} cannot be read as MIDI: is it whole? ({reason})") from problem
+        raise bach.ScoreError(
+            f"{path} cannot be read as MIDI: is it whole? ({reason})"
+        ) from problem
     return events
 
 
@@ -139,10 +141,11 @@ def as_score(notes, name="notes"):
     accents = {0: 1.0, 8: 0.5, 4: 0.25, 12: 0.25}
     events = []
     for one in notes:
-        above = [n for n in notes if n.start <= one.start < n.start + n.length > one.pitch < n.pitch]
+        sounding = [n for n in notes if n.start <= one.start < n.start + n.length]
+        above = sum(n.pitch > one.pitch for n in sounding)
         start, length = one.start / STEPS_PER_QUARTER, one.length / STEPS_PER_QUARTER
         accent = accents.get(one.start % 16, 0.125 if one.start % 2 == 0 else 0.0625)
-        events.append(bach.Event(min(len(above), 3), start, length, one.pitch, accent))
+        events.append(bach.Event(min(above, 3), start, length, one.pitch, accent))
     return bach.Score(name, events, [])
 
 

@@ -71,9 +71,9 @@ def explore(render, **sliders):
     """Show the sliders above the picture `render(name=value, …)`, drawn anew when one is let go.
 
     render: takes the values by their names and returns a `plots.Picture`, that is, ends with
-    `plots.figure_with_alt`, or a `notebook.Sound`, which is heard as well. If it raises an error, its message stands where the picture was, and
-    the sliders go on working. sliders: made by `slider` or `choice`. A page without widgets shows
-    their names and ranges.
+    `plots.figure_with_alt`, or a `notebook.Sound`, which is heard as well. If it raises an error,
+    its message stands where the picture was, and the sliders go on working. sliders: made by
+    `slider` or `choice`. A page without widgets shows their names and ranges.
     """
     import ipywidgets
 
