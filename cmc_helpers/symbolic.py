@@ -248,7 +248,7 @@ def windows(texts, steps, rng=None, semitones=0):
 # --------------------------------------------------------------------------- the network
 
 
-def build(layers=2, units=256, embedding=64):
+def build(layers=1, units=128, embedding=32):
     """A Keras model: tokens (batch, T) → logits of the next one (batch, T, VOCABULARY).
 
     Notebook: 14, section 4.
@@ -262,6 +262,16 @@ def build(layers=2, units=256, embedding=64):
     model.add(keras.layers.Dense(VOCABULARY, name="project"))
     model.build((None, None))
     return model
+
+
+def cost(targets, logits):
+    """−ln P of each target, in nats: integers (batch, T), logits (batch, T, V) → (batch, T).
+
+    Notebook: 14, section 4.
+    """
+    import keras
+
+    return keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
 
 
 class InNumPy:

@@ -33,6 +33,7 @@ from cmc_helpers import (  # noqa: E402
     building,
     corpora,
     evaluation,
+    experiments,
     generation,
     inversion,
     networks,
@@ -46,11 +47,11 @@ from cmc_helpers.notebook import quiet_tensorflow, terminal_progress  # noqa: E4
 
 COMMAND = "python experiments/symbolic_music.py --corpus CORPUS"
 CONFIG = FeatureConfig.preset("default")
-LARGE = dict(layers=2, units=256, embedding=64, epochs=16, batch=16, steps=96, rate=4e-3)
-LARGE |= dict(semitones=0, clips=evaluation.CLIPS, seconds=evaluation.SECONDS, timed=30)
+LARGE = dict(layers=1, units=384, embedding=32, epochs=24, batch=16, steps=64, semitones=5)
+LARGE |= dict(clips=evaluation.CLIPS, seconds=evaluation.SECONDS, timed=30)
 LARGE |= dict(temperatures=(0.7, 0.85, 1.0))
-SMALL = dict(layers=1, units=8, embedding=4, epochs=1, batch=4, steps=32, rate=3e-3)
-SMALL |= dict(semitones=1, clips=2, seconds=evaluation.JUDGED + 1, timed=1, temperatures=(0.5,))
+SMALL = dict(layers=1, units=8, embedding=4, epochs=1, batch=4, steps=32, semitones=1)
+SMALL |= dict(clips=2, seconds=evaluation.JUDGED + 1, timed=1, temperatures=(0.5,))
 SMALL_PIECES = 4
 STRETCH = 32  # tokens, about two seconds
 
@@ -119,7 +120,8 @@ def measure(settings, corpus, instrument, work):
             for seed in range(settings["clips"])
         ]
         found = judged([played(text, f"seed {n}", instrument) for n, text in enumerate(written)])
-        return found | {"copied": copied(written, known)}
+        own = {"nats_per_token": nats(network, dict(enumerate(written)))}
+        return found | own | {"copied": copied(written, known)}
 
     def judged(clips):
         return rounded(evaluation.measure(clips, real, CONFIG)._asdict())
@@ -170,43 +172,45 @@ class Stages:
 
 def train(settings, split, work):
     """Train, or go on with it; write weights.npz, the best on held-out music, into `work`."""
-    tensorflow = quiet_tensorflow()
+    quiet_tensorflow()
     import keras
 
     state, checkpoint, best = work / "training.json", work / "training.keras", work / "weights.npz"
-    steps = settings["steps"]
-    judge = symbolic.windows(list(split["validation"].values()), steps)
-    texts = list(split["train"].values())
-    updates = math.ceil(sum(map(len, texts)) / steps / settings["batch"]) * settings["epochs"]
+    texts, steps, batch = list(split["train"].values()), settings["steps"], settings["batch"]
+    updates = sum(map(len, texts)) // steps // batch
     if state.exists() and checkpoint.exists():
         told = json.loads(state.read_text("utf-8"))
         model = keras.models.load_model(checkpoint)
     else:
-        told = {"minutes": 0.0, "epochs": settings["epochs"], "history": []}
+        chosen = ("epochs", "batch", "steps", "semitones")
+        told = {name: settings[name] for name in chosen} | {"minutes": 0.0, "history": []}
         keras.utils.set_random_seed(0)
         model = symbolic.build(settings["layers"], settings["units"], settings["embedding"])
-        rate = keras.optimizers.schedules.CosineDecay(settings["rate"], updates, alpha=0.02)
-        model.compile(
-            keras.optimizers.Adam(rate, global_clipnorm=1.0),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
+        model.compile(experiments.adam(model, updates * settings["epochs"]))
+    step = experiments.compiled_step(model, symbolic.cost, model.optimizer)
     with terminal_progress("Training") as progress:
         for epoch in range(len(told["history"]), settings["epochs"]):
             begun, rng = time.monotonic(), np.random.default_rng([0, epoch])
             inputs, targets = symbolic.windows(texts, steps, rng, settings["semitones"])
-            fitted = model.fit(inputs, targets, batch_size=settings["batch"], verbose=0)
-            held_out = model.evaluate(*judge, batch_size=32, verbose=0)
+            order = rng.permutation(len(inputs))[: updates * batch].reshape(-1, batch)
+            losses = [float(step(inputs[rows], targets[rows])) for rows in order]
+            network = symbolic.InNumPy(networks.weights(model))
+            held_out = nats(network, split["validation"])
             if held_out < min([row[1] for row in told["history"]], default=math.inf):
                 symbolic.save(best, networks.weights(model))
-            told["history"].append([round(fitted.history["loss"][0], 4), round(held_out, 4)])
+            told["history"].append([round(float(np.mean(losses)), 4), held_out])
             told["minutes"] = round(told["minutes"] + (time.monotonic() - begun) / 60, 2)
             with replacing(checkpoint) as temporary:
                 model.save(temporary)
             write(state, told)
             progress(epoch + 1, settings["epochs"], f"held out {held_out:.4f}")
-    tensorflow.keras.backend.clear_session()
-    chosen = {name: settings[name] for name in ("batch", "steps", "rate", "semitones")}
-    return {**chosen, **told}
+    return told
+
+
+def nats(network, texts):
+    """The mean surprise of a token, END included, over texts by name."""
+    surprises = np.concatenate([network.surprises(text) for text in texts.values()])
+    return round(float(surprises.mean()), 4)
 
 
 def likelihoods(network, split):
@@ -222,13 +226,12 @@ def likelihoods(network, split):
     single, pairs = single / single.sum(), pairs / pairs.sum(axis=1, keepdims=True)
     before = np.concatenate([np.append(symbolic.END, text[:-1]) for text in judge])
     row = np.concatenate(judge)
-    surprises = [network.surprises(text) for text in split["validation"].values()]
     return rounded(
         {
             "any of them": math.log(symbolic.VOCABULARY),
             "how often each occurs": -np.log(single[row]).mean(),
             "which follows which": -np.log(pairs[before, row]).mean(),
-            "network": np.concatenate(surprises).mean(),
+            "network": nats(network, split["validation"]),
         },
         4,
     )
@@ -338,7 +341,7 @@ def card(entry, results, digest):
         "took": f"{training['minutes']} minutes on {results['machine']}; {versions}",
         "history": f"{len(training['history'])} epochs, each piece moved by up to "
         f"{training['semitones']} semitones, anew each time; kept is the best, {lowest} nats per "
-        "token of held-out music in windows",
+        "token of held-out music",
         "licence": entry["licence"],
         "SHA-256 of weights.npz": f"`{digest}`",
     }
