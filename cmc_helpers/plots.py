@@ -16,7 +16,7 @@ from cmc_helpers.features import GROUP_WIDTHS
 
 FRAME_SECONDS, HOP_SECONDS = 0.032, 0.008  # the paper's window and hop, section 2.4.1
 BIN_HZ = 8000 / 512  # between two bins of the paper's zero-padded FFT
-_BAR = dict(color="#0072B2", align="center")
+_BAR = dict(color="#0072B2", align="center", snap=False)
 LINES = [
     dict(color="#0072B2", linestyle="-"),
     dict(color="#D55E00", linestyle="--"),
@@ -179,7 +179,7 @@ def piano_roll(rolls, title, *, steps_per_second=1.0):
     for ax, (name, notes) in zip(panels, rolls.items(), strict=True):
         starts = [note.start / steps_per_second for note in notes]
         lengths = [0.92 * note.length / steps_per_second for note in notes]
-        ax.barh([note.pitch for note in notes], lengths, 0.8, starts, **_BAR)
+        ax.barh([note.pitch for note in notes], lengths, 1.0, starts, **_BAR)
         ax.set(title=name, xlabel="time (s)", ylabel="pitch", yticks=range(36, 97, 12))
         ax.set_yticklabels([f"C{octave}" for octave in range(2, 8)])
         ax.grid(alpha=0.3)

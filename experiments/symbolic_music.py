@@ -16,6 +16,7 @@ import math
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,9 +130,8 @@ def measure(settings, corpus, instrument, work):
     def replayed():
         longest = sorted(split["train"], key=lambda name: len(split["train"][name]))
         names = longest[-settings["clips"] :]
-        clips = [played(split["train"][name], name, instrument) for name in names]
-        middles = [len(clip) // 2 + CONFIG.frames(evaluation.JUDGED) // 2 for clip in clips]
-        return judged([clip[:middle] for clip, middle in zip(clips, middles, strict=True)])
+        clips = [played(middle(split["train"][name]), name, instrument) for name in names]
+        return judged([clip[CONFIG.frames(2) : CONFIG.frames(22)] for clip in clips])
 
     measured = {
         "nats_per_token": done("nats_per_token", lambda: likelihoods(network, split)),
@@ -241,6 +241,14 @@ def played(text, name, instrument):
     """The features of a text of tokens, played as `cmc corpus --bach` plays."""
     notes = bach.perform(symbolic.as_score(symbolic.decode(text), name))
     return extract_features(instrument.play(notes, CONFIG.sample_rate), CONFIG)
+
+
+def middle(text):
+    """The notes that begin in half a minute in the middle of a piece, as a text of its own."""
+    notes, half = symbolic.decode(text), sixteenths(30) // 2
+    begin = max(0, np.sum(text == symbolic.STEP) // 2 - half)
+    inside = [note for note in notes if begin <= note.start < begin + 2 * half]
+    return symbolic.encode([replace(note, start=note.start - begin) for note in inside])
 
 
 def sixteenths(seconds):
