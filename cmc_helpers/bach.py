@@ -79,7 +79,7 @@ class ScoreSource:
 def sources(instrument, seed=0):
     """All pieces as a list of `ScoreSource`, in an order that only `seed` decides.
 
-    instrument: of `soundfonts`. Raises ModuleNotFoundError where music21 is not installed.
+    instrument: of `soundfonts`.
     """
     from music21 import corpus
 
@@ -122,7 +122,7 @@ def read_score(path):
     except Exception as problem:  # a damaged score raises whatever the line of it raises
         reason = " ".join(str(problem).split())
         raise ScoreError(
-            f"{path} cannot be read as a score: install music21 again ({reason})"
+            f"{path} cannot be read as a score: is it MusicXML or kern, and whole? ({reason})"
         ) from problem
 
 

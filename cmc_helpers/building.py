@@ -92,7 +92,7 @@ def build_from_sources(
         progress(*(2 * [math.ceil(seconds) if limited else len(sources)]), "done")
     if not entries:
         raise CorpusError(f"nothing could be read; the first: {unreadable[0][1]}")
-    held_out = _choose_held_out(len(entries), hold_out, seed)
+    held_out = choose_held_out(len(entries), hold_out, seed)
     entries = [
         {**entry, "split": "validation" if number in held_out else "train"}
         for number, entry in enumerate(entries)
@@ -123,7 +123,7 @@ def check_hold_out(hold_out):
         raise ValueError(f"the share to hold out is from 0 to below 1, not {hold_out}")
 
 
-def _choose_held_out(count, hold_out, seed):
+def choose_held_out(count, hold_out, seed=None):
     """Indices of the held-out pieces, spread evenly over a shuffled order, or over their own."""
     order = range(count) if seed is None else np.random.default_rng(seed).permutation(count)
     # How many of the first n: rounded, because 0.1 · 10 n may lie just below n; never all.

@@ -197,8 +197,7 @@ def corpus_command(folder, output, preset, seed, jobs, bach, hours, soundfont):
     at the end. The same command again goes on where it was stopped, and makes only what is new.
 
     \b
-    Bach: 396 pieces, most of them chorales, 5.5 hours. The scores are part of music21:
-      pip install 'cmc-helpers[scores]'
+    Bach: 396 pieces, most of them chorales, 5.5 hours. The scores are part of music21.
     FluidSynth plays them on a recorded piano, if both it and a soundfont are installed:
       Debian, Ubuntu: apt install fluidsynth fluid-soundfont-gm
       conda: conda install -c conda-forge fluidsynth; and a .sf2 file for --soundfont
@@ -243,19 +242,12 @@ def _build_bach(output, config, seed, jobs, hours, soundfont):
     from cmc_helpers import bach, soundfonts
 
     instrument = soundfonts.grand_piano(soundfont)
-    try:
-        sources = bach.sources(instrument, seed)
-        origin = bach.origin(instrument)
-    except ModuleNotFoundError as problem:
-        raise click.ClickException(
-            f"music21 is needed for this ({problem}): pip install 'cmc-helpers[scores]'"
-        ) from problem
     with terminal_progress("Playing") as progress:
         unreadable = corpora.build_from_sources(
-            sources,
+            bach.sources(instrument, seed),
             output,
             config,
-            origin,
+            bach.origin(instrument),
             seconds=3600 * hours if hours else math.inf,
             jobs=jobs,
             progress=progress,

@@ -8,13 +8,17 @@ The pipeline knows nothing of this module. Its long functions take a callable
 import base64
 import html
 import io
+import json
 import os
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+
+from cmc_helpers.files import readable_file
 
 
 def quiet_tensorflow(first=None):
@@ -78,6 +82,18 @@ def audio_html(wav, label, note="", autoplay=False):
         f'<audio controls{start} style="width:100%" aria-label="{label}" src="{source}"></audio>'
         "</figure>"
     )
+
+
+def results(name):
+    """What the long experiment `experiments/{name}.py` found, a dict: the contents of its JSON.
+
+    In a checkout the folder lies beside the package, in an installed package inside it. Raises
+    FileError where there is no such file.
+    """
+    package = Path(__file__).resolve().parent
+    folders = package / "long_experiments", package.parent / "experiments"
+    path = next((f / f"{name}.json" for f in folders if f.is_dir()), folders[-1] / f"{name}.json")
+    return json.loads(readable_file(path).read_text("utf-8"))
 
 
 def listen(waveform, sample_rate, title, *, normalise=False):

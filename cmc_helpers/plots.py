@@ -16,6 +16,7 @@ from cmc_helpers.features import GROUP_WIDTHS
 
 FRAME_SECONDS, HOP_SECONDS = 0.032, 0.008  # the paper's window and hop, section 2.4.1
 BIN_HZ = 8000 / 512  # between two bins of the paper's zero-padded FFT
+_BAR = dict(color="#0072B2", align="center", snap=False)
 LINES = [
     dict(color="#0072B2", linestyle="-"),
     dict(color="#D55E00", linestyle="--"),
@@ -162,6 +163,26 @@ def compare(sounds, title, *, sample_rate=8000, decibels=60):
         spectrogram(
             magnitudes, name, sample_rate=sample_rate, ax=ax, reference=reference, decibels=decibels
         )
+        ax.label_outer()
+    figure.suptitle(title)
+    return figure
+
+
+def piano_roll(rolls, title, *, steps_per_second=1.0):
+    """Draw notes {panel title: notes with start, length, pitch} below each other; the Figure.
+
+    steps_per_second: how many units of start and length pass in a second. All panels share their
+    axes: what is longer looks longer.
+    """
+    figure = _figure(height=0.8 + 1.5 * len(rolls))
+    panels = figure.subplots(len(rolls), sharex=True, sharey=True, squeeze=False)[:, 0]
+    for ax, (name, notes) in zip(panels, rolls.items(), strict=True):
+        starts = [note.start / steps_per_second for note in notes]
+        lengths = [0.92 * note.length / steps_per_second for note in notes]
+        ax.barh([note.pitch for note in notes], lengths, 1.0, starts, **_BAR)
+        ax.set(title=name, xlabel="time (s)", ylabel="pitch", yticks=range(36, 97, 12))
+        ax.set_yticklabels([f"C{octave}" for octave in range(2, 8)])
+        ax.grid(alpha=0.3)
         ax.label_outer()
     figure.suptitle(title)
     return figure

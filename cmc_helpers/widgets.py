@@ -71,9 +71,9 @@ def explore(render, **sliders):
     """Show the sliders above the picture `render(name=value, …)`, drawn anew when one is let go.
 
     render: takes the values by their names and returns a `plots.Picture`, that is, ends with
-    `plots.figure_with_alt`. If it raises an error, its message stands where the picture was, and
-    the sliders go on working. sliders: made by `slider` or `choice`. A page without widgets shows
-    their names and ranges.
+    `plots.figure_with_alt`, or a `notebook.Sound`, which is heard as well. If it raises an error,
+    its message stands where the picture was, and the sliders go on working. sliders: made by
+    `slider` or `choice`. A page without widgets shows their names and ranges.
     """
     import ipywidgets
 
@@ -513,7 +513,9 @@ def _decimals(*numbers):
 def _picture_or_error(render, values):
     """What to show as HTML, and the message of what went wrong, or None."""
     try:
-        picture = render(**values)
+        picture, player = render(**values), ""
+        if isinstance(picture, notebook.Sound):
+            picture, player = picture.picture, picture._repr_html_()
         if not isinstance(picture, plots.Picture):
             raise ValueError(
                 f"`render` returned {type(picture).__name__}, not a picture: end it with "
@@ -521,4 +523,4 @@ def _picture_or_error(render, values):
             )
     except Exception as error:  # whatever a student's function does, the sliders must survive
         return _said(_message(error), "alert"), _message(error)
-    return _image(picture), None
+    return _image(picture) + player, None

@@ -4,8 +4,8 @@ Every script in this folder writes one JSON file that carries its own name, with
 
     write(path, provenance("python experiments/NAME.py …") | results)
 
-`command` is what makes the file again, from the top of the checkout; the same with `--small` ends
-within seconds and writes the same keys. A test tries that for every file here.
+`command` is what makes the file again, from the top of the checkout; the same script with
+`--small --output FILE` writes the same keys within seconds. A test tries that for every JSON here.
 """
 
 import datetime

@@ -355,8 +355,8 @@ def imported_with(module):
     return {name.partition(".")[0] for name in json.loads(result.stdout)}
 
 
-def test_a_wheel_carries_the_samples(tmp_path):
-    """What Colab installs is no checkout: the samples must lie inside the package."""
+def test_a_wheel_carries_the_samples_and_what_experiments_found(tmp_path):
+    """What Colab installs is no checkout: these must lie inside the package."""
     pytest.importorskip("setuptools", minversion="77")
     files = {
         "cmc_helpers/__init__.py",
@@ -364,6 +364,8 @@ def test_a_wheel_carries_the_samples(tmp_path):
         "data_samples/bounce.csv",
         "data_samples/runs/bach/model.keras",
         "data_samples/make_samples.py",
+        "experiments/one.json",
+        "experiments/one.py",
     }
     for name in files | {"README.md", "data_samples/runs/__pycache__/x.pyc"}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -374,7 +376,12 @@ def test_a_wheel_carries_the_samples(tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == {name.replace("data_samples/", "cmc_helpers/data_samples/") for name in files}
+    moved = {"data_samples/": "cmc_helpers/data_samples/"}
+    moved |= {"experiments/": "cmc_helpers/long_experiments/"}
+    assert packed == {
+        next((name.replace(a, b) for a, b in moved.items() if name.startswith(a)), name)
+        for name in files
+    }
 
 
 def test_every_folder_of_the_package_is_packed():

@@ -100,7 +100,7 @@ def test_a_longer_corpus_holds_out_what_a_shorter_one_does_and_more(tmp_path):
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95, 1 - 1e-12])
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_the_share_is_held_out_and_something_is_left_to_train_on(count, share, seed):
-    chosen = building._choose_held_out(count, share, seed)
+    chosen = building.choose_held_out(count, share, seed)
     assert chosen <= set(range(count)) and len(chosen) < count
     assert bool(chosen) == bool(share)
     assert abs(len(chosen) - share * count) <= 1

@@ -275,12 +275,6 @@ def test_more_hours_than_there_are_is_a_warning(warned, no_fluidsynth, tmp_path,
     assert "there is no more of Bach than these 0.0 hours" in line
 
 
-def test_bach_without_music21_is_a_sentence(refused, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "music21", None)
-    line = refused("corpus", "--bach", "-o", tmp_path / "bach")
-    assert line.endswith("pip install 'cmc-helpers[scores]'") and "music21 is needed" in line
-
-
 def test_the_help_of_corpus_says_how_much_bach_there_is(done):
     pieces = len(bach.sources(soundfonts.AdditivePiano()))
     assert f"Bach: {pieces} pieces" in done("corpus", "--help")

@@ -227,3 +227,19 @@ def test_importing_the_module_does_not_wait_for_matplotlib():
     code = "import sys, cmc_helpers.plots; print({'matplotlib', 'IPython'} & sys.modules.keys())"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.stdout == "set()\n", result.stderr
+
+
+def test_a_piano_roll_shows_each_note_from_its_start_to_shortly_before_its_end():
+    from cmc_helpers.symbolic import GridNote
+
+    rolls = {"one": [GridNote(0, 4, 60), GridNote(8, 2, 72)], "two": [GridNote(4, 4, 48)]}
+    figure = plots.piano_roll(rolls, "Two panels", steps_per_second=4)
+    bars = [
+        (b.get_x(), b.get_width(), b.get_y() + b.get_height() / 2)
+        for ax in figure.axes
+        for b in ax.patches
+    ]
+    np.testing.assert_allclose(bars, [(0, 0.92, 60), (2, 0.46, 72), (1, 0.92, 48)])
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    assert figure.axes[1].get_xlabel() == "time (s)"

@@ -108,6 +108,18 @@ def test_a_real_picture_arrives_whole(shown):
     )
 
 
+def test_a_sound_is_seen_and_heard(shown):
+    def render(tau):
+        return notebook.Sound(b"RIFF", f"at {tau:g}", "", plots.Picture(b"", "words"))
+
+    slider = tau()
+    widgets.explore(render, tau=slider)
+    value = picture_in(shown).value
+    assert value.startswith('<img alt="words"') and "<audio controls" in value
+    slider.value = 0.9
+    assert 'aria-label="at 0.9"' in picture_in(shown).value
+
+
 def test_the_words_cannot_break_out_of_their_attribute(shown):
     widgets.explore(lambda tau: plots.Picture(b"", '"><script>&'), tau=tau())
     assert 'alt="&quot;&gt;&lt;script&gt;&amp;"' in picture_in(shown).value

@@ -1,0 +1,393 @@
+"""Notes instead of sound: the paper's other road (section 5.3).
+
+A score is laid on a grid of sixteenths and written as a text of tokens: strike a key, release a
+key, let a sixteenth pass. An LSTM reads the text and goes on with it, one token after the other, in
+the tradition of char-rnn (Karpathy 2015) and Performance RNN (Simon and Oore 2017). What it writes
+can be printed as MIDI, and any instrument plays it.
+
+    score ──► read ──► notes ──► encode ──► tokens ──► network ──► tokens ──► decode ──► notes ──►
+    write_midi, or as_score ──► bach.perform ──► instrument.play ──► waveform
+
+Notebook: 14.
+"""
+
+from dataclasses import astuple, dataclass
+from itertools import pairwise
+from math import inf
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from cmc_helpers import bach, networks
+from cmc_helpers.corpora import sample_path
+from cmc_helpers.files import FileError, readable_file, replacing
+
+STEPS_PER_QUARTER = 4  # the grid: sixteenths
+QUARTERS_PER_MINUTE = 76  # as `bach.perform` plays
+LOWEST, KEYS = 21, 88  # MIDI number of a piano's first key, and how many there are
+END, STEP, STRIKE, RELEASE = 0, 1, 2, 2 + KEYS  # the last two: of the lowest key
+VOCABULARY = 2 + 2 * KEYS
+_DRUMS = 10  # the channel whose notes are no pitches
+_CROWD = 64  # tokens without a step, after which time passes whatever the network says
+
+
+class SymbolicError(FileError):
+    """A file of tokens or weights that cannot be used, in one sentence."""
+
+
+@dataclass(frozen=True, order=True)
+class GridNote:
+    """A note on the grid: start ≥ 0 and length ≥ 1 in sixteenths, pitch as a MIDI number.
+
+    Raises ValueError for a note that no piano has or that has no time.
+    """
+
+    start: int
+    length: int
+    pitch: int
+
+    def __post_init__(self):
+        if not (self.start >= 0 and self.length >= 1 and 0 <= self.pitch - LOWEST < KEYS):
+            raise ValueError(
+                f"a note {astuple(self)} is not on the grid: give a start from 0, a length from 1 "
+                f"and a pitch from {LOWEST} to {LOWEST + KEYS - 1}"
+            )
+
+
+# --------------------------------------------------------------------------- scores ↔ notes
+
+
+def read(path):
+    """A MIDI, MusicXML or kern file → its `GridNote`s, in order.
+
+    music21 reads it. Tempo, loudness, drums and who plays what are left behind; see `on_the_grid`.
+    Raises ScoreError for a file that is none, ValueError for notes that no piano has.
+    """
+    path = readable_file(path, bach.ScoreError)
+    with path.open("rb") as file:
+        is_midi = file.read(4) == b"MThd" or path.suffix.lower() in (".mid", ".midi")
+    return on_the_grid(_midi_events(path) if is_midi else bach.read_score(path).events)
+
+
+def on_the_grid(events):
+    """Events with start and length in quarters, and pitch → `GridNote`s in order.
+
+    Starts and ends move to the nearest sixteenth. A key is struck once even if two voices meet on
+    it, and goes up before it is struck again; a stroke lasts as long as the longest note it is for.
+    """
+    keys = {}
+    for event in events:
+        start = round(STEPS_PER_QUARTER * event.start)
+        stop = max(start + 1, round(STEPS_PER_QUARTER * (event.start + event.length)))
+        strokes = keys.setdefault(event.pitch, {})
+        strokes[start] = max(stop, strokes.get(start, 0))
+    notes = []
+    for pitch, strokes in keys.items():
+        stop = 0
+        for start, following in pairwise([*sorted(strokes), inf]):
+            stop = max(stop, strokes[start])
+            notes.append(GridNote(start, min(stop, following) - start, pitch))
+    return sorted(notes)
+
+
+def write_midi(path, notes, quarters_per_minute=QUARTERS_PER_MINUTE):
+    """Write `GridNote`s to a MIDI file, which `read` reads back. Raises FileError."""
+    from music21 import note, stream, tempo
+
+    part = stream.Part([tempo.MetronomeMark(number=quarters_per_minute)])
+    for one in notes:
+        written = note.Note(one.pitch, quarterLength=one.length / STEPS_PER_QUARTER)
+        part.insert(one.start / STEPS_PER_QUARTER, written)
+    with replacing(path) as temporary:
+        part.write("midi", fp=temporary)
+
+
+def _midi_events(path):
+    """What a MIDI file strikes, as `bach.Event`s. Raises ScoreError.
+
+    Event by event: as a score, music21 would make chords of notes that end at different times.
+    """
+    from music21 import midi
+
+    file, events = midi.MidiFile(), []
+    try:
+        file.readstr(path.read_bytes())
+        for part, track in enumerate(file.tracks):
+            now, down = 0.0, {}
+            for event in track.events:
+                key = event.channel, event.pitch
+                if event.isDeltaTime():
+                    now += event.time / file.ticksPerQuarterNote
+                elif event.isNoteOn() and event.channel != _DRUMS:
+                    down.setdefault(key, []).append(now)
+                elif event.isNoteOff() and down.get(key):
+                    start = down[key].pop(0)
+                    events.append(bach.Event(part, start, now - start, event.pitch, 1.0))
+    except Exception as problem:  # a damaged file raises whatever the line of it raises
+        reason = " ".join(str(problem).split())
+        raise bach.ScoreError(
+            f"{path} cannot be read as MIDI: is it whole? ({reason})"
+        ) from problem
+    return events
+
+
+def as_score(notes, name="notes"):
+    """`GridNote`s → a `bach.Score` that `bach.perform` plays the way it plays Bach.
+
+    The highest note that sounds is the first part, the next one the second, to the fourth. Accents
+    are those of four quarters in a bar. name: decides what chance decides in the performance.
+    """
+    accents = {0: 1.0, 8: 0.5, 4: 0.25, 12: 0.25}
+    events = []
+    for one in notes:
+        sounding = [n for n in notes if n.start <= one.start < n.start + n.length]
+        above = sum(n.pitch > one.pitch for n in sounding)
+        start, length = one.start / STEPS_PER_QUARTER, one.length / STEPS_PER_QUARTER
+        accent = accents.get(one.start % 16, 0.125 if one.start % 2 == 0 else 0.0625)
+        events.append(bach.Event(min(above, 3), start, length, one.pitch, accent))
+    return bach.Score(name, events, [])
+
+
+# --------------------------------------------------------------------------- notes ↔ tokens
+
+
+def encode(notes):
+    """`GridNote`s, no two of them on one key at once → tokens (n,), integers below VOCABULARY.
+
+    At each moment the keys that are let go come first, then those that are struck, from the highest
+    to the lowest; a STEP is a sixteenth. The text ends when the last key is up.
+
+    Notebook: 14, section 2.
+    """
+    moves = [(n.start, 1, -n.pitch, STRIKE + n.pitch - LOWEST) for n in notes]
+    moves += [(n.start + n.length, 0, -n.pitch, RELEASE + n.pitch - LOWEST) for n in notes]
+    tokens, now = [], 0
+    for time, _, _, token in sorted(moves):
+        tokens += [STEP] * (time - now) + [token]
+        now = time
+    return np.array(tokens, np.uint8)
+
+
+def decode(tokens):
+    """Tokens → `GridNote`s in order: `encode` backwards, and an answer to any other text as well.
+
+    A key that is struck while it is down goes up first; one that is let go while it is up stays up;
+    at an END, and after the last token, all keys go up. What is let go at once was not heard.
+    Raises ValueError for a number that is no token.
+
+    Notebook: 14, section 2.
+    """
+    notes, down, now = [], {}, 0
+    for token in [*map(int, tokens), END]:
+        if not 0 <= token < VOCABULARY:
+            raise ValueError(f"{token} is no token: they are 0 to {VOCABULARY - 1}")
+        now += token == STEP
+        pitch = LOWEST + (token - STRIKE) % KEYS
+        ended = {END: list(down), STEP: []}.get(token, [pitch])
+        for key in ended:
+            start = down.pop(key, now)
+            notes += [GridNote(start, now - start, key)] if start < now else []
+        if STRIKE <= token < RELEASE:
+            down[pitch] = now
+    return sorted(notes)
+
+
+def spell(tokens):
+    """Tokens as words: "↓C5" strikes, "↑C5" releases, "·" is a sixteenth, "|" an end."""
+    names = "C C♯ D E♭ E F F♯ G A♭ A B♭ B".split()
+    words = {END: "|", STEP: "·"}
+    for key in range(KEYS):
+        octave, tone = divmod(LOWEST + key, 12)
+        words[STRIKE + key] = f"↓{names[tone]}{octave - 1}"
+        words[RELEASE + key] = f"↑{names[tone]}{octave - 1}"
+    return " ".join(words[int(token)] for token in tokens)
+
+
+def transpose(tokens, semitones):
+    """The same text on other keys, so many semitones higher. Raises ValueError off the piano."""
+    tokens = np.asarray(tokens, np.uint8)
+    keys = (tokens[tokens >= STRIKE].astype(int) - STRIKE) % KEYS + semitones
+    if keys.size and not (0 <= keys.min() and keys.max() < KEYS):
+        raise ValueError(f"{semitones} semitones move a note off the piano: choose fewer")
+    return np.where(tokens >= STRIKE, tokens.astype(int) + semitones, tokens).astype(np.uint8)
+
+
+# --------------------------------------------------------------------------- what is learnt from
+
+
+def load_chorales():
+    """The pieces of `bach.sources` as tokens: two dicts {name: (n,)}, to learn from and held out.
+
+    The split is that of the corpus of sound that `cmc corpus --bach` builds. Raises SymbolicError.
+    """
+    stored = _load(sample_path("chorales.npz"), {"names", "lengths", "held_out", "tokens"})
+    texts = np.split(stored["tokens"], np.cumsum(stored["lengths"])[:-1])
+    pieces = list(zip(stored["names"].tolist(), texts, stored["held_out"].tolist(), strict=True))
+    return [{name: text for name, text, held in pieces if held == wanted} for wanted in (0, 1)]
+
+
+def windows(texts, steps, rng=None, semitones=0):
+    """Inputs and targets, each (n, steps): all texts in one row, cut; a target is the next token.
+
+    texts: a list of tokens (n,); an END stands between two. rng: a `numpy.random.Generator` that
+    shuffles them, moves each by −semitones … semitones, and begins the first window anywhere.
+
+    Notebook: 14, section 4.
+    """
+    row = [np.array([END], np.uint8)]
+    for index in range(len(texts)) if rng is None else rng.permutation(len(texts)):
+        move = rng.integers(-semitones, semitones, endpoint=True) if semitones else 0
+        row += [transpose(texts[index], move), row[0]]
+    row = np.concatenate(row)
+    row = row[0 if rng is None else rng.integers(steps) :]
+    count = (len(row) - 1) // steps
+    return [row[shift : shift + count * steps].reshape(count, steps) for shift in (0, 1)]
+
+
+# --------------------------------------------------------------------------- the network
+
+
+def build(layers=1, units=128, embedding=32):
+    """A Keras model: tokens (batch, T) → logits of the next one (batch, T, VOCABULARY).
+
+    Notebook: 14, section 4.
+    """
+    import keras
+
+    model = keras.Sequential(name="notes")
+    model.add(keras.layers.Embedding(VOCABULARY, embedding, name="embedding"))
+    for number in range(1, layers + 1):
+        model.add(keras.layers.LSTM(units, return_sequences=True, name=f"lstm_{number}"))
+    model.add(keras.layers.Dense(VOCABULARY, name="project"))
+    model.build((None, None))
+    return model
+
+
+def cost(targets, logits):
+    """−ln P of each target, in nats: integers (batch, T), logits (batch, T, V) → (batch, T).
+
+    Notebook: 14, section 4.
+    """
+    import keras
+
+    return keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+
+
+class InNumPy:
+    """A network that `build` made, ready to write, one token after the other, without TensorFlow.
+
+    weights: {layer's name: its arrays}, see `networks.weights`.
+    """
+
+    def __init__(self, weights):
+        self._embedding = weights["embedding"][0]
+        stack = {name: arrays for name, arrays in weights.items() if name != "embedding"}
+        layers = networks.InNumPy(stack)
+        self._lstms = [layers.get_layer(name) for name in sorted(stack) if name != "project"]
+        self._project, self._weights = layers.get_layer("project"), weights
+
+    @property
+    def parameters(self):
+        """How many numbers it has learnt."""
+        return sum(array.size for arrays in self._weights.values() for array in arrays)
+
+    def zero_states(self):
+        """(h₀, c₀) of every layer: zeros, (1, units)."""
+        units = [lstm.bias.size // 4 for lstm in self._lstms]
+        return [(np.zeros((1, n), np.float32), np.zeros((1, n), np.float32)) for n in units]
+
+    def step(self, token, states):
+        """One token and the states → logits of the next one (VOCABULARY,), and the new states."""
+        h, new = self._embedding[[token]], []
+        for lstm, state in zip(self._lstms, states, strict=True):
+            h, state = lstm.cell(h, state)
+            new.append(state)
+        return self._project(h)[0], new
+
+    def surprises(self, tokens):
+        """−ln P of each token of a text, and of the END after it, in nats: (n + 1,)."""
+        states, row = self.zero_states(), [END, *map(int, tokens), END]
+        found = np.empty(len(row) - 1)
+        with threadpool_limits(1):
+            for i, (token, following) in enumerate(pairwise(row)):
+                logits, states = self.step(token, states)
+                found[i] = np.logaddexp.reduce(logits.astype(float)) - logits[following]
+        return found
+
+
+def save(path, weights):
+    """Write weights to an .npz file, as 16-bit numbers: half the size, and as good to write with.
+
+    Raises FileError.
+    """
+    arrays = {
+        f"{name}.{number}": array.astype(np.float16)
+        for name, parts in weights.items()
+        for number, array in enumerate(parts)
+    }
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def load(path=None):
+    """The `InNumPy` in a file that `save` wrote; None loads the one that ships.
+
+    Raises SymbolicError.
+    """
+    path = path or sample_path("symbolic") / "weights.npz"
+    weights = {}
+    for key, array in _load(path, {"embedding.0", "project.0", "project.1"}).items():
+        weights.setdefault(key.split(".")[0], []).append(array.astype(np.float32))
+    return InNumPy(weights)
+
+
+def choose(logits, temperature, uniform):
+    """The next token: drawn by softmax(logits / temperature), or the likeliest at 0.
+
+    logits: (VOCABULARY,). uniform: in (0, 1], the random number that decides.
+
+    Notebook: 14, section 6.
+    """
+    if temperature == 0:
+        return int(np.argmax(logits))
+    logits = np.asarray(logits, float)
+    shares = np.cumsum(np.exp((logits - logits.max()) / temperature))
+    return int(np.searchsorted(shares, uniform * shares[-1]))
+
+
+def generate(network, steps, temperature=1.0, seed=0, primer=()):
+    """Tokens that go on for so many sixteenths after a primer: (n,), the primer not included.
+
+    network: `InNumPy`. temperature: from 0; the same seed means the same random numbers at every
+    one. primer: tokens to read first. After an END a new piece begins. Raises ValueError.
+    """
+    if not (0 <= temperature < inf and steps >= 1 and seed >= 0):
+        raise ValueError(
+            f"temperature {temperature}, steps {steps} and seed {seed} will not do: give a "
+            "temperature and a seed from 0 upwards, and at least 1 step"
+        )
+    rng, states, written, crowd = np.random.default_rng(seed), network.zero_states(), [], 0
+    with threadpool_limits(1):
+        for token in [END, *map(int, primer)]:
+            logits, states = network.step(token, states)
+        while steps:
+            token = choose(logits, temperature, 1 - rng.random())
+            token = STEP if crowd == _CROWD else token
+            steps, crowd = (steps - 1, 0) if token == STEP else (steps, crowd + 1)
+            written.append(token)
+            logits, states = network.step(token, states)
+    return np.array(written, np.uint8)
+
+
+def _load(path, needed):
+    """The arrays of an .npz file that holds at least those `needed`; raises SymbolicError."""
+    path = readable_file(Path(path), SymbolicError)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except Exception as problem:  # a damaged archive raises whatever the damaged part raises
+        raise SymbolicError(f"{path} is damaged: get it again ({problem})") from problem
+    if missing := needed - set(arrays):
+        raise SymbolicError(f"{path} lacks {', '.join(sorted(missing))}: is it another file?")
+    return arrays

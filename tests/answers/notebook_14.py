@@ -1,0 +1,73 @@
+"""Answers to the exercises of notebook 14: right ones, and plausible mistakes."""
+
+import numpy as np
+
+
+def higher(tokens, semitones):
+    return np.where(tokens >= 2, tokens.astype(int) + semitones, tokens)
+
+
+def nats_of_pairs(learn, judge, size):
+    counts = np.ones((size, size))
+    for before, after in zip(learn[:-1], learn[1:], strict=True):
+        counts[before, after] += 1
+    P = counts / counts.sum(axis=1, keepdims=True)
+    return -np.log(P[judge[:-1], judge[1:]]).mean()
+
+
+def at_temperature(logits, T):
+    powers = np.exp((logits - logits.max()) / T)
+    return powers / powers.sum()
+
+
+def without_plus_one(learn, judge, size):
+    counts = np.zeros((size, size))
+    np.add.at(counts, (learn[:-1], learn[1:]), 1)
+    P = counts / counts.sum(axis=1, keepdims=True)
+    return -np.log(P[judge[:-1], judge[1:]]).mean()
+
+
+def the_wrong_way(learn, judge, size):
+    return nats_of_pairs(learn[::-1], judge[::-1], size)
+
+
+def jointly(learn, judge, size):
+    counts = np.ones((size, size))
+    np.add.at(counts, (learn[:-1], learn[1:]), 1)
+    return -np.log((counts / counts.sum())[judge[:-1], judge[1:]]).mean()
+
+
+def naive(logits, T):
+    powers = np.exp(logits / T)
+    return powers / powers.sum()
+
+
+RIGHT = {
+    "14.1": [higher, lambda t, s: [x + s if x > 1 else x for x in t.astype(int)]],
+    "14.2": [nats_of_pairs],
+    "14.3": [at_temperature],
+}
+
+# number: (the mistake, the answer that makes it, words of the counter-example)
+WRONG = {
+    "14.1": [
+        ("everything moves", lambda t, s: t.astype(int) + s, "they have no pitch"),
+        ("nothing moves", lambda t, s: t, "strikes and releases move alike"),
+        ("strikes only", lambda t, s: np.where((t > 1) & (t < 90), t + s, t), "move alike"),
+        ("downwards", lambda t, s: higher(t, -s), "move alike"),
+        ("the rests are left out", lambda t, s: higher(t, s)[t > 1], "no token comes or goes"),
+    ],
+    "14.2": [
+        ("not plus one", without_plus_one, "for learn [0, 1, 0, 1, 0]"),
+        ("backwards", the_wrong_way, "for learn"),
+        ("the pair, not what follows", jointly, "for learn [0, 1, 0, 1, 0]"),
+        ("bits", lambda a, b, n: nats_of_pairs(a, b, n) / np.log(2), "for learn [0, 1, 0, 1, 0]"),
+        ("the sum", lambda a, b, n: nats_of_pairs(a, b, n) * (len(b) - 1), "for learn"),
+    ],
+    "14.3": [
+        ("overflows", naive, "too large for a float"),
+        ("times T", lambda z, T: at_temperature(z, 1 / T), "T = 0.5"),
+        ("T forgotten", lambda z, T: at_temperature(z, 1), "T = 0.5"),
+        ("no sum of 1", lambda z, T: np.exp((z - z.max()) / T), "softmax(z / T)"),
+    ],
+}

@@ -1,0 +1,96 @@
+"""Every result in experiments/ says where it comes from, and its command still works in small."""
+
+import datetime
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+from notebook_rules import ROOT
+
+from cmc_helpers import notebook
+from cmc_helpers.files import FileError
+
+FOLDER = ROOT / "experiments"
+RESULTS = sorted(FOLDER.glob("*.json"))
+PROVENANCE = ["command", "date", "machine", "versions"]
+EVERY = pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return json.loads(path.read_text("utf-8"))
+
+
+def script_of(results):
+    """The script that a command names: `python experiments/NAME.py …`."""
+    python, script, *_ = shlex.split(results["command"])
+    assert python == "python"
+    return ROOT / script
+
+
+def test_there_are_results_and_each_is_a_script_s():
+    assert RESULTS
+    tables = {path.stem for path in FOLDER.glob("*.csv")}
+    assert tables <= {path.stem for path in RESULTS}, "a table needs a JSON that says whence it is"
+
+
+@EVERY
+def test_a_result_says_when_on_what_and_by_which_command_it_was_made(path):
+    results = read(path)
+    assert list(results)[:4] == PROVENANCE and len(results) > 4
+    assert datetime.date.fromisoformat(results["date"]).year >= 2024
+    assert "cores (" in results["machine"]
+    assert {"python", "numpy"} <= set(results["versions"])
+    script = script_of(results)
+    assert script.parent == FOLDER and script.exists()
+    assert path.stat().st_size < 100_000
+
+
+@EVERY
+def test_the_same_command_in_small_writes_the_same_keys(path, tmp_path):
+    output = tmp_path / path.name
+    command = [sys.executable, script_of(read(path)), "--small", "--output", output]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    small = read(output)
+    assert list(small) == list(read(path))
+    assert small["command"] == read(path)["command"]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@EVERY
+def test_a_notebook_finds_it_by_its_name(path):
+    assert notebook.results(path.stem) == read(path)
+
+
+def test_a_result_that_is_not_there_is_a_sentence():
+    with pytest.raises(FileError, match="no_such_thing.json does not exist"):
+        notebook.results("no_such_thing")
+
+
+@pytest.fixture
+def provenance(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import provenance
+
+    yield provenance
+    sys.modules.pop("provenance", None)
+
+
+def test_provenance_comes_first_and_names_no_machine_s_owner(provenance, tmp_path):
+    import platform
+
+    results = provenance.provenance("python experiments/x.py") | {"found": "π"}
+    assert list(results) == [*PROVENANCE, "found"]
+    assert platform.node() not in json.dumps(results) or not platform.node()
+    provenance.write(tmp_path / "x.json", results)
+    assert read(tmp_path / "x.json") == results
+    assert "π" in (tmp_path / "x.json").read_text("utf-8")
+
+
+def test_a_result_that_cannot_be_written_whole_leaves_the_older_one(provenance, tmp_path):
+    provenance.write(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(TypeError):
+        provenance.write(tmp_path / "x.json", {"a": object()})
+    assert read(tmp_path / "x.json") == {"a": 1}
