@@ -265,9 +265,8 @@ def cell(data, size, work, name, seed, choice, share, dropout):
         sigma_scale=share,
         **dict(ONE | CHOICES)[choice],
     )
-    clips = [features_to_amplitudes(x.astype(float), run.features) for x in made.vectors]
     found = {"network": name, "seed": seed, "choice": choice, "sigma_scale": share}
-    found |= {"dropout": dropout} | counted(clips, real, run.features.frames_per_second)
+    found |= {"dropout": dropout} | counted(list(made.vectors), real, run.features)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write(kept, found)
     return found
@@ -278,36 +277,39 @@ def of_real_music(corpus):
     pieces = [np.asarray(x[:], float) for x in corpus.split("validation")]
     pieces = [features_to_amplitudes(x, corpus.config) for x in pieces if len(x) >= 625]
     fates = sum([analysis.life(x).fates for x in pieces], [])
-    onsets = [analysis.onsets_per_second(x) for x in pieces]
+    others = evaluation.excerpts(corpus, "train", evaluation.JUDGED, len(pieces))
     return {
         "pieces": len(pieces),
         "seconds": len(fates),
         "dead": len(fates) - fates.count("alive"),
-        "onsets": round(float(np.mean(onsets)), 2) if onsets else None,
+        **(counted(others, heard(corpus, len(pieces))[1], corpus.config) if others else {}),
     }
 
 
 def heard(corpus, clips):
-    """Primers (n, frames, m), n ≤ clips, and real music, a list of as many amplitudes (T, m)."""
+    """Primers (n, frames, m), n ≤ clips, and real music to compare with, a list of (T, m)."""
     primers = evaluation.excerpts(corpus, "validation", 1.5, clips)
-    real = evaluation.excerpts(corpus, "validation", 3, clips)
-    return np.stack(primers), [features_to_amplitudes(x.astype(float), corpus.config) for x in real]
+    seconds = evaluation.JUDGED
+    real = evaluation.excerpts(corpus, "validation", seconds, clips)
+    return np.stack(primers), real
 
 
-def counted(clips, real, frames_per_second):
-    """What became of clips, each a list of amplitudes (T, m)."""
-    lives = [analysis.life(clip, frames_per_second) for clip in clips]
+def counted(clips, real, config):
+    """What became of clips, features (T, m) each. died: the second of each; "-" if it never did."""
+    music = evaluation.measure(clips, real, config) if real else None
+    clips = [features_to_amplitudes(x.astype(float), config) for x in clips]
+    lives = [analysis.life(clip, config.frames_per_second) for clip in clips]
     ends = [life.fates[-1] for life in lives]
-    loudest = max(np.linalg.norm(x, axis=1).max() for x in real)
-    onsets = [analysis.onsets_per_second(clip, frames_per_second) for clip in clips]
-    return {
+    found = {
         "ends": {name: ends.count(name) for name in sorted(set(ends))},
         "died": " ".join("-" if life.died is None else f"{life.died:.0f}" for life in lives),
         "escaped": sum(life.escapes > 0 for life in lives),
-        "too_loud": sum(bool(np.linalg.norm(x, axis=1).max() > 10 * loudest) for x in clips),
-        "onsets": round(float(np.mean(onsets)), 2),
-        "onsets_deviation": round(float(np.std(onsets)), 2),
+        "flux": round(float(np.median([np.median(analysis.flux(clip)) for clip in clips])), 3),
     }
+    if music:
+        found |= {"onsets": round(music.onsets, 2), "level": round(music.level, 2)}
+        found["told_by"] = {scale: round(rate, 2) for scale, rate in music.two_sample.items()}
+    return found
 
 
 if __name__ == "__main__":
