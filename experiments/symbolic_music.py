@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,12 @@ def measure(settings, corpus, instrument, work):
     def judged(clips):
         return rounded(evaluation.measure(clips, real, CONFIG)._asdict())
 
+    def replayed():
+        longest = sorted(split["train"], key=lambda name: len(split["train"][name]))
+        names = longest[-settings["clips"] :]
+        clips = [played(middle(split["train"][name]), name, instrument) for name in names]
+        return judged([clip[CONFIG.frames(2) : CONFIG.frames(22)] for clip in clips])
+
     measured = {
         "nats_per_token": done("nats_per_token", lambda: likelihoods(network, split)),
         "tokens_per_second": round(sum(map(len, split["validation"].values())) / seconds, 2),
@@ -142,6 +149,7 @@ def measure(settings, corpus, instrument, work):
             for t in settings["temperatures"]
         },
         "less_surprising_than_bach": done("less_surprising_than_bach", told_by_surprise),
+        "replayed": done("replayed", replayed),
         "real": done("real", lambda: judged(other)),
         "copied_by_bach": copied(split["validation"].values(), known),
         "times_real_time": done(
@@ -244,6 +252,14 @@ def played(text, name, instrument):
     """The features of a text of tokens, played as `cmc corpus --bach` plays."""
     notes = bach.perform(symbolic.as_score(symbolic.decode(text), name))
     return extract_features(instrument.play(notes, CONFIG.sample_rate), CONFIG)
+
+
+def middle(text):
+    """The notes that begin in half a minute in the middle of a piece, as a text of its own."""
+    notes, half = symbolic.decode(text), sixteenths(30) // 2
+    begin = max(0, np.sum(text == symbolic.STEP) // 2 - half)
+    inside = [note for note in notes if begin <= note.start < begin + 2 * half]
+    return symbolic.encode([replace(note, start=note.start - begin) for note in inside])
 
 
 def sixteenths(seconds):
