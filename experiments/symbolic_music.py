@@ -52,7 +52,7 @@ CONFIG = FeatureConfig.preset("default")
 LARGE = dict(layers=1, units=384, embedding=32, epochs=24, batch=16, steps=64, semitones=5)
 LARGE |= dict(clips=evaluation.CLIPS, seconds=evaluation.SECONDS, timed=30)
 LARGE |= dict(temperatures=(0.7, 0.85, 1.0))
-SMALL = dict(layers=1, units=8, embedding=4, epochs=1, batch=4, steps=32, semitones=1)
+SMALL = dict(layers=1, units=8, embedding=4, epochs=20, batch=4, steps=16, semitones=1)
 SMALL |= dict(clips=2, seconds=evaluation.JUDGED + 1, timed=1, temperatures=(0.5,))
 SMALL_PIECES = 4
 STRETCH = 32  # tokens, about two seconds
