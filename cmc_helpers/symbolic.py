@@ -184,8 +184,7 @@ def decode(tokens):
             raise ValueError(f"{token} is no token: they are 0 to {VOCABULARY - 1}")
         now += token == STEP
         pitch = LOWEST + (token - STRIKE) % KEYS
-        ended = {END: list(down), STEP: []}.get(token, [pitch])
-        for key in ended:
+        for key in {END: list(down), STEP: []}.get(token, [pitch]):
             start = down.pop(key, now)
             notes += [GridNote(start, now - start, key)] if start < now else []
         if STRIKE <= token < RELEASE:

@@ -51,7 +51,7 @@ def test_a_result_says_when_on_what_and_by_which_command_it_was_made(path):
 def test_the_same_command_in_small_writes_the_same_keys(path, tmp_path):
     output = tmp_path / path.name
     command = [sys.executable, script_of(read(path)), "--small", "--output", output]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr[-2000:]
     small = read(output)
     assert list(small) == list(read(path))

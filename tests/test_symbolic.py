@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from notebook_rules import ROOT
 
 from cmc_helpers import bach, symbolic
 from cmc_helpers.bach import Event, ScoreError
@@ -352,9 +353,7 @@ def test_senseless_settings_are_a_sentence(shipped, wrong):
 
 
 def test_the_shipped_network_knows_held_out_music_as_well_as_its_card_says(shipped, chorales):
-    results = json.loads(
-        (samples_folder().parent / "experiments" / "symbolic_music.json").read_text("utf-8")
-    )
+    results = json.loads((ROOT / "experiments" / "symbolic_music.json").read_text("utf-8"))
     guesses = results["nats_per_token"]
     assert guesses["network"] < guesses["which follows which"] / 1.5
     assert results["network"]["parameters"] == shipped.parameters
@@ -401,3 +400,17 @@ def test_what_is_played_is_what_is_written():
     assert np.all((0.5 < starts) & (starts < 1.5))
     assert played == bach.perform(symbolic.as_score(notes, "a name"))
     assert played != bach.perform(symbolic.as_score(notes, "another name"))
+
+
+def test_the_closing_page_quotes_what_was_measured():
+    results = json.loads((ROOT / "experiments" / "symbolic_music.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "closing_reflection.md").read_text("utf-8")
+    for T in ("0.7", "0.85"):
+        one = results["temperatures"][T]
+        nats, told = one["nats_per_token"], one["two_sample"]["spectrum"]
+        assert f"| its own pieces, T = {T} | {nats:.2f} | {told:.2f} |" in page
+    bach = results["nats_per_token"]["network"], results["real"]["two_sample"]["spectrum"]
+    assert f"never met | {bach[0]:.2f} | {bach[1]:.2f} |" in page
+    copied = results["temperatures"]["0.7"]["copied"], results["copied_by_bach"]
+    assert f"{100 * copied[0]:.0f} in 100 of its stretches" in page
+    assert f"{100 * copied[1]:.0f} in 100 do" in page
