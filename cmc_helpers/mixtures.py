@@ -216,8 +216,9 @@ def _pick(vectors, index, xp):
 def _repeat(times, body, start, xp):
     if xp is not np:
         return xp.fori_loop(0, times, body, start)  # stays a loop in a compiled graph
+    rounding = 8 * np.finfo(start.dtype).eps
     for i in range(times):
         before, start = start, body(i, start)
-        if np.allclose(before, start, 1e-6, 1e-6):  # and so would all that follow
+        if np.allclose(before, start, rounding, rounding):  # and so would all that follow
             break
     return start
