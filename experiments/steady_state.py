@@ -206,10 +206,10 @@ def with_constant_sigma(run):
 
     It is a Gaussian around the mean (paper, 2.1.2), so it may be sampled like any other.
     """
-    m, floor = run.network.width, run.network.sigma_floor
-    sigma = np.sqrt(run.history["validation_loss"][-1] / m)
+    sigma = np.sqrt(run.history["validation_loss"][-1] / run.network.width)
+    above = sigma - run.network.sigma_floor
+    raw = np.log(np.expm1(above / (1 - above / 100)))  # `mixtures.from_network_output` backwards
     kernel, bias = run.weights["mean"]
-    raw = np.log(np.expm1(sigma - floor))
     head = [
         np.pad(kernel, ((0, 0), (2, 0))),
         np.concatenate([[0.0, raw], bias]).astype(np.float32),
