@@ -7,7 +7,6 @@ builds, so that both roads learn from the same pieces and are judged by the same
 carries the scores, and reads them in a minute.
 """
 
-import json
 from pathlib import Path
 
 import make_samples
@@ -47,21 +46,12 @@ def main():
             tokens=np.concatenate(texts),
         )
     facts = {"pieces": len(sources), "written_notes": written, "off_the_grid": moved}
-    register(ENTRY | facts)
+    make_samples.register(ENTRY | facts)
 
 
 def off_the_grid(event):
     """Does rounding to sixteenths move the beginning or the end of this note?"""
     return any(4 * time % 1 for time in (event.start, event.length))
-
-
-def register(entry):
-    """Bring an entry of registry.json, and the list in README.md, up to date."""
-    registry = FOLDER / "registry.json"
-    entries = json.loads(registry.read_text("utf-8"))
-    others = [other for other in entries if other["path"] != entry["path"]]
-    registry.write_text(json.dumps([*others, entry], ensure_ascii=False), "utf-8")
-    make_samples.register()
 
 
 if __name__ == "__main__":

@@ -225,11 +225,7 @@ def register(name, recipe):
         "made_by": f"python data_samples/make_runs.py {name}{corpus}",
         "licence": "CC0-1.0",
     }
-    registry = FOLDER / "registry.json"
-    entries = json.loads(registry.read_text("utf-8"))
-    others = [other for other in entries if other["path"] != entry["path"]]
-    registry.write_text(json.dumps([*others, entry], ensure_ascii=False), "utf-8")
-    make_samples.register()
+    make_samples.register(entry)
 
 
 if __name__ == "__main__":

@@ -98,15 +98,18 @@ def checksums(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def register():
-    """Write registry.json, and the list of files in README.md."""
+def register(*others):
+    """Write registry.json, and the list of files in README.md.
+
+    others: entries made elsewhere; each takes the place of the one for the same path, at the end.
+    """
     registry, readme = FOLDER / "registry.json", FOLDER / "README.md"
-    entries = [{**entry, "sha256": checksums(FOLDER / entry["path"])} for entry in describe(FOLDER)]
-    ours = {entry["path"] for entry in entries}
-    for entry in json.loads(registry.read_text("utf-8")) if registry.exists() else ():
-        if entry["path"] not in ours:
-            known = entry.get("sha256") or checksums(FOLDER / entry["path"])
-            entries.append({**entry, "sha256": known})
+    ours, stored = list(describe(FOLDER)), []
+    if registry.exists():
+        stored = json.loads(registry.read_text("utf-8"))
+    new = {entry["path"] for entry in (*ours, *others)}
+    entries = [*ours, *(entry for entry in stored if entry["path"] not in new), *others]
+    entries = [{**e, "sha256": e.get("sha256") or checksums(FOLDER / e["path"])} for e in entries]
     registry.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     mark = "<!-- from here on written by make_samples.py -->\n"

@@ -263,7 +263,7 @@ def cell(data, size, work, name, seed, choice, share, dropout):
         primer=primers,
         sequences=len(primers),
         sigma_scale=share,
-        **dict(ONE | CHOICES)[choice],
+        **(ONE | CHOICES)[choice],
     )
     found = {"network": name, "seed": seed, "choice": choice, "sigma_scale": share}
     found |= {"dropout": dropout} | counted(list(made.vectors), real, run.features)
@@ -275,7 +275,8 @@ def cell(data, size, work, name, seed, choice, share, dropout):
 def of_real_music(corpus):
     """The same counts of the held-out pieces: what is called dead there is a false alarm."""
     pieces = [np.asarray(x[:], float) for x in corpus.split("validation")]
-    pieces = [features_to_amplitudes(x, corpus.config) for x in pieces if len(x) >= 625]
+    least = corpus.config.frames(5)  # seconds that `analysis.fate` looks at
+    pieces = [features_to_amplitudes(x, corpus.config) for x in pieces if len(x) >= least]
     fates = sum([analysis.life(x).fates for x in pieces], [])
     others = evaluation.excerpts(corpus, "train", evaluation.JUDGED, len(pieces))
     return {
@@ -289,8 +290,7 @@ def of_real_music(corpus):
 def heard(corpus, clips):
     """Primers (n, frames, m), n ≤ clips, and real music to compare with, a list of (T, m)."""
     primers = evaluation.excerpts(corpus, "validation", 1.5, clips)
-    seconds = evaluation.JUDGED
-    real = evaluation.excerpts(corpus, "validation", seconds, clips)
+    real = evaluation.excerpts(corpus, "validation", evaluation.JUDGED, clips)
     return np.stack(primers), real
 
 

@@ -348,7 +348,7 @@ def ship(weights, results):
     }
     digest = make_samples.checksums(folder / "weights.npz")
     (folder / "README.md").write_text(card(entry, results, digest), "utf-8")
-    make_chorales.register(entry)
+    make_samples.register(entry)
 
 
 def card(entry, results, digest):
