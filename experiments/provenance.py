@@ -58,3 +58,17 @@ def write(path, results):
     """Write `results`, a dict, as JSON to `path`: whole, or not at all. Raises FileError."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+class Stages:
+    """Results by name, in a JSON file; what is there is not computed again."""
+
+    def __init__(self, path):
+        self.path = path
+        self.found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+    def __call__(self, name, compute):
+        if name not in self.found:
+            self.found[name] = compute()
+            write(self.path, self.found)
+        return self.found[name]

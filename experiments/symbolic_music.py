@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from provenance import provenance, write
+from bach_corpus import CONFIG, small_corpus, whole_corpus
+from provenance import Stages, provenance, write
 
 FOLDER = Path(__file__).resolve().parent
 SAMPLES = FOLDER.parent / "data_samples"
@@ -32,29 +33,24 @@ import make_samples  # noqa: E402
 
 from cmc_helpers import (  # noqa: E402
     bach,
-    building,
-    corpora,
     evaluation,
     experiments,
     generation,
     inversion,
     networks,
     runs,
-    soundfonts,
     symbolic,
 )
-from cmc_helpers.features import FeatureConfig, extract_features  # noqa: E402
+from cmc_helpers.features import extract_features  # noqa: E402
 from cmc_helpers.files import replacing  # noqa: E402
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress  # noqa: E402
 
 COMMAND = "python experiments/symbolic_music.py --corpus CORPUS"
-CONFIG = FeatureConfig.preset("default")
 LARGE = dict(layers=1, units=384, embedding=32, epochs=24, batch=16, steps=64, semitones=5)
 LARGE |= dict(clips=evaluation.CLIPS, seconds=evaluation.SECONDS, timed=30)
 LARGE |= dict(temperatures=(0.7, 0.85, 1.0))
 SMALL = dict(layers=1, units=8, embedding=4, epochs=20, batch=4, steps=16, semitones=1)
 SMALL |= dict(clips=2, seconds=evaluation.JUDGED + 1, timed=1, temperatures=(0.5,))
-SMALL_PIECES = 4
 STRETCH = 32  # tokens, about two seconds
 
 
@@ -76,28 +72,6 @@ def main(arguments=None):
         if not given.small:
             ship(work / "weights.npz", results)
         write(given.output, results)
-
-
-def whole_corpus(folder):
-    """The corpus, and the instrument that plays like it; exits where this machine has another."""
-    instrument = soundfonts.grand_piano()
-    if building.read_manifest(Path(folder))["origin"] != bach.origin(instrument):
-        sys.exit(f"{folder} was played by another piano than this machine has: build it again")
-    return corpora.load_corpus(folder), instrument
-
-
-def small_corpus(work):
-    """A few short pieces, half of them held out, on the piano that needs nothing installed."""
-    instrument = soundfonts.AdditivePiano()
-    sources = {source.name: source for source in bach.sources(instrument)}
-    texts = {name: text for part in symbolic.load_chorales() for name, text in part.items()}
-    longest = evaluation.JUDGED * symbolic.QUARTERS_PER_MINUTE * symbolic.STEPS_PER_QUARTER / 40
-    enough = [name for name in texts if np.sum(texts[name] == symbolic.STEP) > longest]
-    names = sorted(enough, key=lambda name: len(texts[name]))[:SMALL_PIECES]
-    folder = work / "corpus"
-    chosen = [sources[name] for name in names]
-    building.build_from_sources(chosen, folder, CONFIG, bach.origin(instrument), hold_out=0.5)
-    return corpora.load_corpus(folder), instrument
 
 
 def measure(settings, corpus, instrument, work):
@@ -163,20 +137,6 @@ def measure(settings, corpus, instrument, work):
         | {"clips": settings["clips"], "seconds": settings["seconds"]}
         | measured
     )
-
-
-class Stages:
-    """Results by name, in a JSON file; what is there is not computed again."""
-
-    def __init__(self, path):
-        self.path = path
-        self.found = json.loads(path.read_text("utf-8")) if path.exists() else {}
-
-    def __call__(self, name, compute):
-        if name not in self.found:
-            self.found[name] = compute()
-            write(self.path, self.found)
-        return self.found[name]
 
 
 def train(settings, split, work):

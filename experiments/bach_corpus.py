@@ -1,0 +1,34 @@
+"""The Bach corpus, large and small: what the experiments that play from scores learn from."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cmc_helpers import bach, building, corpora, evaluation, soundfonts, symbolic
+from cmc_helpers.features import FeatureConfig
+
+CONFIG = FeatureConfig.preset("default")
+SMALL_PIECES = 4
+
+
+def whole_corpus(folder):
+    """The corpus, and the instrument that plays like it; exits where this machine has another."""
+    instrument = soundfonts.grand_piano()
+    if building.read_manifest(Path(folder))["origin"] != bach.origin(instrument):
+        sys.exit(f"{folder} was played by another piano than this machine has: build it again")
+    return corpora.load_corpus(folder), instrument
+
+
+def small_corpus(work):
+    """A few short pieces, half of them held out, on the piano that needs nothing installed."""
+    instrument = soundfonts.AdditivePiano()
+    sources = {source.name: source for source in bach.sources(instrument)}
+    texts = {name: text for part in symbolic.load_chorales() for name, text in part.items()}
+    longest = evaluation.JUDGED * symbolic.QUARTERS_PER_MINUTE * symbolic.STEPS_PER_QUARTER / 40
+    enough = [name for name in texts if np.sum(texts[name] == symbolic.STEP) > longest]
+    names = sorted(enough, key=lambda name: len(texts[name]))[:SMALL_PIECES]
+    folder = work / "corpus"
+    chosen = [sources[name] for name in names]
+    building.build_from_sources(chosen, folder, CONFIG, bach.origin(instrument), hold_out=0.5)
+    return corpora.load_corpus(folder), instrument
