@@ -1,0 +1,70 @@
+"""Answers to the exercises of notebook 13: right ones, and plausible mistakes."""
+
+import numpy as np
+
+WIDTHS = np.repeat([1, 2, 4, 8], [32, 32, 32, 4])
+
+
+def feature_of(frequency):
+    b = round(frequency / 15.625)
+    return int(np.searchsorted(np.cumsum(WIDTHS), b, side="right"))
+
+
+def by_hand(frequency):
+    b = round(frequency / 15.625)
+    for first, width, feature in ((224, 8, 96), (96, 4, 64), (32, 2, 32)):
+        if b >= first:
+            return feature + (b - first) // width
+    return b
+
+
+def most_probable(X, y, sigma, s):
+    return np.linalg.solve(X.T @ X + sigma**2 / s**2 * np.eye(X.shape[1]), X.T @ y)
+
+
+def distance(q, t):
+    energy = t @ t
+    gain = q @ t / energy if energy else 0.0
+    return np.linalg.norm(q - gain * t) / np.linalg.norm(q)
+
+
+def by_angle(q, t):
+    both = np.linalg.norm(q) * np.linalg.norm(t)
+    cosine = q @ t / both if both else 0.0
+    return np.sqrt(max(1 - cosine**2, 0.0))
+
+
+RIGHT = {
+    "13.1": [feature_of, by_hand],
+    "13.2": [most_probable],
+    "13.3": [distance, by_angle],
+}
+
+# number: (the mistake, the answer that makes it, words of the counter-example)
+WRONG = {
+    "13.1": [
+        ("the bin", lambda f: round(f / 15.625), "of what it has in feature"),
+        ("off the end", lambda f: 100, "numbered from 0 to 99"),
+        ("the axis taken as linear", lambda f: int(f / 40), "of what it has in feature"),
+        ("bins of the window", lambda f: feature_of(f / 2), "of what it has in feature"),
+        ("not whole", lambda f: f / 40, "whole numbers"),
+        ("one off", lambda f: min(feature_of(f) + 1, 99), "of what it has in feature"),
+    ],
+    "13.2": [
+        ("the prior forgotten", lambda X, y, a, s: np.linalg.lstsq(X, y)[0], "posterior"),
+        ("not squared", lambda X, y, a, s: most_probable(X, y, a**0.5, s**0.5), "posterior"),
+        ("upside down", lambda X, y, a, s: most_probable(X, y, s, a), "posterior"),
+        ("per sample", lambda X, y, a, s: most_probable(X, y, a * len(y) ** 0.5, s), "posterior"),
+        ("a matrix", lambda X, y, a, s: most_probable(X, y, a, s)[:, None], "the shape (4, 1)"),
+    ],
+    "13.3": [
+        ("the gain forgotten", lambda q, t: np.linalg.norm(q - t) / np.linalg.norm(q), "the gain"),
+        ("not relative", lambda q, t: distance(q, t) * np.linalg.norm(q), "the gain"),
+        ("the cosine", lambda q, t: 1 - by_angle(q, t), "is left"),
+        (
+            "the louder one decides",
+            lambda q, t: by_angle(q, t) if np.any(t) else 0.0,
+            "from silence",
+        ),
+    ],
+}
