@@ -26,6 +26,7 @@ ROOT = HERE.parent
 LESSONS = "notebooks/[0-9]*.ipynb"
 PAGES = (
     "README.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/*.md",
     "benchmarks/*.md",
