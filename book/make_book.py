@@ -26,6 +26,7 @@ ROOT = HERE.parent
 LESSONS = "notebooks/[0-9]*.ipynb"
 PAGES = (
     "README.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/*.md",
     "benchmarks/*.md",
@@ -38,6 +39,7 @@ BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\](\([^)]*\))\n?(?=(\[!\[)?)")
 LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
 WORD_JOINER = "\u2060"
 CHECK = re.compile(r"\bcheck\(\s*\"(\d\d\.\d+)\"")
+ORIGIN = re.compile(r"(?<=Notebook: )\d\d")
 
 
 class BookError(Exception):
@@ -77,6 +79,9 @@ def lay_out(folder, root=ROOT):
             if not re.search("^# ", FENCED.sub("", text), re.MULTILINE):
                 text = f"# {page.stem.replace('_', ' ').capitalize()}\n\n{text}"
             target.write_text(markdown(text, page, pages, root), "utf-8")
+    for page, text in modules(pages, root).items():
+        (folder / page).parent.mkdir(exist_ok=True)
+        (folder / page).write_text(text, "utf-8")
     index = (HERE / "index.md").read_text("utf-8")
     index = index.replace("<!-- the map of the lessons -->", lesson_map(lessons))
     (folder / "index.md").write_text(index, "utf-8")
@@ -144,6 +149,36 @@ def markdown(text, page, pages, root=ROOT):
     for i in range(0, len(parts), 2):  # every second part is fenced code
         parts[i] = LINK.sub(target, BADGE.sub(badge, parts[i]))
     return "".join(parts)
+
+
+def modules(pages, root=ROOT):
+    """{path: Markdown} of a page for each module of the package, and of one that lists them.
+
+    On it stands every public name in the words of its docstring, which is plain text and, as a test
+    makes sure, Markdown that loses none of them. The files are read, not imported: nothing that a
+    module needs has to be installed. `pages`: what "Notebook: NN" in a docstring may lead to.
+    """
+    notebooks = {page.name[:2]: page.as_posix() for page in pages if page.suffix == ".ipynb"}
+
+    def origin(match):
+        there = notebooks.get(match[0])
+        return f"[{match[0]}](../{there})" if there else match[0]
+
+    made = {}
+    for path in sorted((root / "cmc_helpers").glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        parts = [f"# {path.stem}", ast.get_docstring(tree) or ""]
+        for node in _public(tree):
+            inside = _public(node) if isinstance(node, ast.ClassDef) else []
+            parts += [f"## {node.name}", _signature(node), ast.get_docstring(node) or ""]
+            for method in inside:
+                parts += [f"### {node.name}.{method.name}", _signature(method)]
+                parts.append(ast.get_docstring(method) or "")
+        made[Path("modules", path.stem + ".md")] = ORIGIN.sub(origin, "\n\n".join(parts)) + "\n"
+    names = "\n".join(path.stem for path in made)
+    text = "# The package, module by module\n\nWhich does what, and who may import whom: "
+    text += f"[how it is built](../docs/architecture.md).\n\n```{{toctree}}\n{names}\n```\n"
+    return {Path("modules", "index.md"): text, **made}
 
 
 def lesson_map(lessons):
@@ -242,6 +277,27 @@ def _folded(title, cells, identifier):
     for end, name in zip(ends, ("opens", "closes"), strict=True):
         end.id = f"{identifier}-{name}"
     return [ends[0], *cells, ends[1]]
+
+
+def _public(node):
+    """The functions and classes right in `node` whose names begin with no underscore."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    return [part for part in node.body if isinstance(part, kinds) and part.name[0] != "_"]
+
+
+def _signature(node):
+    """How a function is called, or what a class is made from, as a block of code."""
+    lines = [f"@{ast.unparse(decorator)}" for decorator in node.decorator_list]
+    if isinstance(node, ast.FunctionDef):
+        lines.append(f"def {node.name}({ast.unparse(node.args)})")
+    else:
+        lines.append(f"class {node.name}({', '.join(map(ast.unparse, node.bases))})")
+        for part in node.body:
+            if isinstance(part, ast.AnnAssign):
+                lines.append(f"    {ast.unparse(part)}")
+            elif getattr(part, "name", "") == "__init__":
+                lines.append(f"    def __init__({ast.unparse(part.args)})")
+    return "\n".join(["```python", *lines, "```"])
 
 
 def _imports_only(cell):

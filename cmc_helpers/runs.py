@@ -3,7 +3,7 @@
 | file            | what it is                                                                 |
 |-----------------|----------------------------------------------------------------------------|
 | config.json     | settings of features, network, training and sampling; data; versions       |
-| model.keras     | the network at its lowest held-out loss                                    |
+| model.keras     | the network: of the lowest held-out loss, or the last if so asked (`keep`) |
 | normaliser.npz  | the corpus statistics: offset and matrix                                   |
 | primer.npy      | features (T, m) to begin from when the user gives none                     |
 | history.csv     | one line an epoch: epoch, loss, validation loss                            |

@@ -1,5 +1,6 @@
 """The book: complete, in order, and whole without a network, read as files and in a browser."""
 
+import ast
 import importlib.util
 import os
 import re
@@ -28,7 +29,9 @@ def load_make_book():
 
 
 make_book = load_make_book()
-PAGES = ["index.html", *(str(path.with_suffix(".html")) for path in make_book.sources())]
+SOURCES = make_book.sources()
+MODULES = make_book.modules(SOURCES)
+PAGES = ["index.html", *(str(path.with_suffix(".html")) for path in [*SOURCES, *MODULES])]
 by_page = pytest.mark.parametrize("name", PAGES)
 by_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 
@@ -155,6 +158,27 @@ def test_every_exercise_has_its_solution_folded_up_below_it(book, lesson):
         fold = text.index(f"Solution to {number}<")
         assert text.index(f"Exercise {number}") < text.index(f'"{number}"</span>') < fold
         assert f"{number} right" in text[fold : text.index("</details>", fold)]
+
+
+def names_and_words(node, prefix=""):
+    """Every public function and class in a syntax tree, by its full name, and its docstring."""
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef | ast.ClassDef) and not part.name.startswith("_"):
+            yield prefix + part.name, ast.get_docstring(part) or ""
+            if isinstance(part, ast.ClassDef):
+                yield from names_and_words(part, f"{prefix}{part.name}.")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "cmc_helpers").glob("[a-z]*.py")), ids=lambda p: p.stem
+)
+def test_every_public_name_of_a_module_is_on_its_page_with_every_word_of_its_docstring(book, path):
+    elements = Elements(book / "modules" / f"{path.stem}.html")
+    shown = " ".join(elements.text.split())
+    for name, words in names_and_words(ast.parse(path.read_text("utf-8"))):
+        assert name.lower().replace(".", "-").replace("_", "-") in elements.ids
+        for sentence in re.sub(r"`|^- ", "", words, flags=re.MULTILINE).split("\n\n"):
+            assert " ".join(sentence.split()) in shown
 
 
 @by_lesson
