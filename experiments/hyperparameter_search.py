@@ -38,7 +38,7 @@ GIVEN = {
     "the paper": dict(stack="paper", layers=5, units=100, components=10, frames=1)
     | dict(learning_rate=2e-3, input_noise=0.01, steps=128),
 }
-FULL = SimpleNamespace(trials=40, frames=2_400_000, batch_frames=4096, workers=os.cpu_count())
+FULL = SimpleNamespace(trials=24, frames=819_200, batch_frames=4096, workers=os.cpu_count())
 SMALL = SimpleNamespace(trials=3, frames=4096, batch_frames=256, workers=1)
 
 
