@@ -161,14 +161,14 @@ def nearest(clips, pieces, frames_per_second=125.0):
 def _directions(amplitudes, second, hop):
     """Seconds of a clip (T, m), one each `hop` frames, as vectors of length 1: (n, ·) float32."""
     roots = np.sqrt(np.maximum(np.asarray(amplitudes, np.float32), 0))
-    sums = np.cumsum(np.pad(roots, ((1, 0), (0, 0))), axis=0, dtype=float)
+    sums = np.cumsum(np.pad(roots, ((1, _BLOCK), (0, 0))), axis=0, dtype=float)
     means = (sums[_BLOCK:] - sums[:-_BLOCK]) / _BLOCK  # of the frames from here on
     starts = np.arange(0, len(roots) - second + 1, hop)
-    vectors = means[starts[:, None] + np.arange(0, second, _BLOCK)].reshape(len(starts), -1)
+    blocks = means[starts[:, None] + np.arange(0, second, _BLOCK)]
+    vectors = blocks.reshape(len(starts), second // _BLOCK * roots.shape[1])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0).astype(
-        np.float32
-    )
+    whole = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return whole.astype(np.float32)
 
 
 # ------------------------------------------------------------------------------- is it real?

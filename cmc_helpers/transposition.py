@@ -74,11 +74,9 @@ def shifted(features, count):
     and then in steps: up to 500 Hz each is 15.6 Hz wide, so that a shift adds the same hertz to
     every partial, and harmonics stop being harmonics.
     """
-    moved = np.zeros_like(features)
-    moved[:, max(count, 0) : features.shape[1] + min(count, 0)] = features[
-        :, max(-count, 0) : features.shape[1] - max(count, 0)
-    ]
-    return moved
+    source = np.arange(features.shape[1]) - count
+    inside = (source >= 0) & (source < features.shape[1])
+    return np.where(inside, features[:, source % features.shape[1]], 0)
 
 
 def centres(config):

@@ -194,3 +194,65 @@ def test_a_judge_is_asked_for_what_there_is():
         analysis.two_sample_accuracy(clips(2, 0), clips(2, 1), "taste")
     with pytest.raises(ValueError, match="two clips of each kind"):
         analysis.two_sample_accuracy(clips(2, 0), clips(1, 1), "steps")
+
+
+def music(seed, seconds=6):
+    """Something that changes all the time: amplitudes (T, 20)."""
+    rng = np.random.default_rng(seed)
+    return np.repeat(rng.random((seconds * 16, 20)), 8, axis=0)
+
+
+def test_a_second_that_was_copied_is_found_where_it_stands_whatever_its_gain():
+    pieces = [music(1), music(2), music(3)]
+    clip = 0.3 * pieces[2][128:248]
+    found = analysis.nearest([clip], pieces)
+    assert found.distances.shape == (1,) and found.distances[0] < 1e-3
+    assert (found.pieces[0], found.starts[0]) == (2, 128)
+
+
+def test_what_was_not_copied_is_further_away():
+    found = analysis.nearest([music(4)], [music(1), music(2)])
+    assert found.distances.shape == (6,)
+    assert np.all((0.2 < found.distances) & (found.distances < 1))
+
+
+def test_the_nearest_distance_is_the_least_over_all_starts_and_gains():
+    """The oracle: every start by hand, and the best gain by least squares."""
+    clip, piece = music(5, 2)[:120], music(6, 3)
+
+    def blocks(x):
+        return np.sqrt(x).reshape(15, 8, 20).mean(axis=1).ravel()
+
+    q, wanted = blocks(clip), []
+    for start in range(0, len(piece) - 119, 4):
+        t = blocks(piece[start : start + 120])
+        gain = np.linalg.lstsq(t[:, None], q, rcond=None)[0]
+        wanted.append(np.linalg.norm(q - gain * t) / np.linalg.norm(q))
+    found = analysis.nearest([clip], [piece])
+    assert found.distances[0] == pytest.approx(min(wanted), abs=1e-4)
+    assert found.starts[0] == 4 * int(np.argmin(wanted))
+
+
+def test_clips_are_asked_second_by_second_and_short_pieces_left_out():
+    found = analysis.nearest([music(1)[:250], music(2)[:130]], [music(3)[:50], music(3)])
+    assert found.distances.shape == (3,)
+    assert set(found.pieces) == {1}
+
+
+def test_silence_is_nearest_to_nothing():
+    found = analysis.nearest([np.zeros((120, 20))], [music(1)])
+    assert found.distances[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("clips", "pieces", "words"),
+    [
+        ([np.ones((119, 20))], [np.ones((500, 20))], "the clips hold no second"),
+        ([], [np.ones((500, 20))], "the clips hold no second"),
+        ([np.ones((120, 20))], [np.ones((119, 20))], "no piece lasts a second"),
+        ([np.ones((120, 20))], [], "no piece lasts a second"),
+    ],
+)
+def test_too_little_to_compare_is_one_sentence(clips, pieces, words):
+    with pytest.raises(ValueError, match=words):
+        analysis.nearest(clips, pieces)
