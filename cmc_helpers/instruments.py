@@ -24,7 +24,7 @@ FORMANTS = {
     "u": (320, 700, 2350, 2750, 3200),
 }
 BANDWIDTHS = (70, 90, 110, 140, 200)  # Hz
-LAUGH = (600, 1300, 2500, 3500, 4500)  # between "a" and a neutral tube's 500, 1500, 2500, …
+LAUGH = np.array([600, 1300, 2500, 3500])  # Hz; between "a" and a neutral tube's 500, 1500, …
 
 
 class Note(NamedTuple):
@@ -129,8 +129,7 @@ def laughter(seconds, sample_rate=22050, seed=0, people=24):
     """
     _check_crowd(seconds, sample_rate, people)
     rng = np.random.default_rng(seed)
-    sound = _noise([seed, 1], seconds, 1, (100, 1500), np.inf, sample_rate)
-    sound *= 0.003 * people**0.5  # they breathe
+    sound = np.zeros(round(seconds * sample_rate))
     crowd = [_laugher(rng, woman=index % 2) for index in range(people)]
     jokes = round(seconds / 8)
     for joke in (np.arange(jokes) + rng.uniform(0.05, 0.4, jokes)) * seconds / jokes:
@@ -146,6 +145,8 @@ def laughter(seconds, sample_rate=22050, seed=0, people=24):
                     break
                 sound[first:last] += bout * np.exp(-(((start - joke) / 3) ** 2))
                 start = last / sample_rate + rng.uniform(0.2, 0.6)  # after breathing in
+    hush = _noise([seed, 1], seconds, 1, (100, 1500), np.inf, sample_rate)  # they still breathe
+    sound += 0.002 * np.abs(sound).max() * hush / hush.std()
     return _in_a_room(sound, sample_rate, seed)
 
 
@@ -280,8 +281,8 @@ def _glottis(fundamental, loudness, sample_rate, rng):
     return np.diff(flow, prepend=0) + breath
 
 
-def _resonances(source, formants, sample_rate, upper=4200):
-    """The vocal tract: resonances at the gliding `formants` (samples, 5), fixed ones from `upper`.
+def _resonances(source, formants, sample_rate, widths=BANDWIDTHS, upper=4200):
+    """The vocal tract: resonances at the gliding `formants` (samples, K), fixed ones from `upper`.
 
     Every 10 ms a windowed piece of the source goes through the tract as it stands then. The windows
     add up to 1 and the pieces ring on over each other, so a glide makes no clicks.
@@ -296,7 +297,7 @@ def _resonances(source, formants, sample_rate, upper=4200):
     delay = np.exp(-2j * np.pi * hertz / sample_rate)  # z to the power -1
 
     tract = 1 / (1 + 1j * hertz / 1500)  # a voice that does not shout is dull above 1.5 kHz
-    for centre, width in zip([*upper, *glide], [*0.08 * upper, *BANDWIDTHS], strict=True):
+    for centre, width in zip([*upper, *glide], [*0.08 * upper, *widths], strict=True):
         radius = np.exp(-np.pi * width / sample_rate)
         b = 2 * radius * np.cos(2 * np.pi * np.reshape(centre, (-1, 1)) / sample_rate)
         tract = tract * (1 - b + radius**2) / (1 - b * delay + radius**2 * delay**2)
@@ -342,9 +343,10 @@ def _bout(laugher, rng, sample_rate):
     pitch = pitch * 2 ** ((semitones + _wander(rng, seconds, 40, 0.2)) / 12)
 
     source = voice * _glottis(pitch, voice.clip(0, 1), sample_rate, rng)
-    source += 0.01 * breath * rng.standard_normal(len(seconds))
-    tube = np.tile(tract * np.array(LAUGH), (len(seconds), 1))
-    return _resonances(source, tube, sample_rate, upper=5500 * tract)
+    source += 1.5 * breath * rng.standard_normal(len(seconds)) / sample_rate**0.5
+    *tube, upper = tract * LAUGH
+    tube, widths = np.tile(tube, (len(seconds), 1)), 2 * np.array(BANDWIDTHS[:3])  # breath damps
+    return _resonances(source, tube, sample_rate, widths, upper)
 
 
 # ---------------------------------------------------------------------------------- what they share
