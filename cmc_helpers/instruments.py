@@ -116,7 +116,7 @@ def laughter(seconds, sample_rate=22050, seed=0, people=24):
     """A crowd that laughs at a joke every eight seconds or so, and is all but quiet in between.
 
     Arguments:
-        seconds: 6 to 3600; the last laugh dies away before.
+        seconds: 8 to 3600; the last laugh dies away before.
         sample_rate: in Hz, at least 8000.
         seed: decides who is there, who laughs when and how, and the room.
         people: 1 to 1000, every other one a woman.
@@ -135,8 +135,8 @@ def laughter(seconds, sample_rate=22050, seed=0, people=24):
     for joke in (np.arange(jokes) + rng.uniform(0.05, 0.4, jokes)) * seconds / jokes:
         fun = rng.uniform(0.6, 1)
         for laugher in crowd:
-            late = 4 * (rng.random() < 0.02)  # now and then somebody gets it after the others
-            start = joke + late + rng.gamma(2, 0.2)
+            late = 4 * (rng.random() < 0.02 and laugher != crowd[0])  # now and then, one is slow
+            start = joke + late + min(rng.gamma(2, 0.2), 1)
             end = start + fun * rng.uniform(0.2, 1 if late else 4)
             while start < end:
                 bout = fun * _bout(laugher, rng.spawn(1)[0], sample_rate)
@@ -324,7 +324,7 @@ def _laugher(rng, woman):
 def _bout(laugher, rng, sample_rate):
     """The calls of one breath, ha-ha-ha: as the air runs out, pitch and loudness fall."""
     pitch, tract, rate, level, unvoiced = laugher
-    calls = 3 + rng.poisson(3)
+    calls = rng.integers(3, 10)
     spent = np.linspace(0, 1, calls)  # of the air
     starts = (np.arange(calls) + rng.uniform(0, 0.15, calls)) / rate
     seconds = np.arange(round((starts[-1] + 0.3) * sample_rate)) / sample_rate
@@ -376,8 +376,8 @@ def _noise(seed, seconds, order, band, decay, sample_rate):
 
 def _check_crowd(seconds, sample_rate, people):
     _check_rate(sample_rate)
-    if not 6 <= seconds <= 3600:
-        raise ValueError(f"seconds is {seconds}: give 6 to 3600")
+    if not 8 <= seconds <= 3600:
+        raise ValueError(f"seconds is {seconds}: give 8 to 3600")
     if people not in range(1, 1001):
         raise ValueError(f"people is {people}: give 1 to 1000")
 

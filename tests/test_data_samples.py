@@ -92,7 +92,7 @@ def test_clips_are_as_long_as_the_registry_says_and_sound(entry):
     assert entry["seconds"] == round(info.duration, 3) and 10 <= entry["seconds"] <= 60
     waveform, _ = sound(entry["path"])
     assert 0.7 < np.abs(waveform).max() < 0.71  # -3 dBFS: nothing clips
-    assert waveform.std() > 0.05  # about -26 dBFS
+    assert waveform.std() > 0.04  # about -28 dBFS: a crowd is quiet half of the time
     assert np.abs(waveform.mean()) < 1e-3
 
 
