@@ -256,9 +256,11 @@ def test_pitch_and_loudness_fall_while_one_laughs(laughs):
 
 
 def test_some_calls_have_no_voice(laughs):
-    where = {"fmin": 100, "fmax": 600, "sr": RATE, "frame_length": 1024}
-    voiced = [librosa.pyin(laugh, **where)[1].mean() for laugh in laughs[:8]]
-    assert min(voiced) < 0.7 and max(voiced) > 0.9
+    flatness = []  # near 0 for a voice, the more the more it is noise
+    for laugh in laughs:
+        flat = librosa.feature.spectral_flatness(y=laugh, n_fft=1024, hop_length=RATE // 100)[0]
+        flatness.extend(flat[levels(laugh) > levels(laugh).max() - 15])
+    assert np.percentile(flatness, 95) > 10 * np.median(flatness)
 
 
 def test_a_crowd_laughs_in_waves_that_rise_at_once_and_die_away():
