@@ -1,8 +1,8 @@
-"""Notes to sound: an additive piano and a source-filter singer.
+"""Notes to sound: an additive piano and a source-filter singer; and people who laugh.
 
 They render the clips in `data_samples/`, so that nothing there is anybody's recording and all of
 it can be made again. A piano string is a sum of damped sinusoids; a voice is a train of glottal
-pulses that passes through resonances.
+pulses that passes through resonances, whether it sings or laughs.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ FORMANTS = {
     "u": (320, 700, 2350, 2750, 3200),
 }
 BANDWIDTHS = (70, 90, 110, 140, 200)  # Hz
+LAUGH = np.array([600, 1300, 2500, 3500])  # Hz; between "a" and a neutral tube's 500, 1500, …
 
 
 class Note(NamedTuple):
@@ -109,6 +110,44 @@ def singer(notes: Sequence[Note], vowels: Sequence[str], sample_rate=22050, seed
     source = loudness * _glottis(_sung_pitch(notes, seconds, rng), loudness, sample_rate, rng)
     formants = _glide(notes, [FORMANTS[vowel] for vowel in vowels], seconds, 0.14)
     return _in_a_room(_resonances(source, formants, sample_rate), sample_rate, seed)
+
+
+def laughter(seconds, sample_rate=22050, seed=0, people=24):
+    """A crowd that laughs at a joke every eight seconds or so, and is all but quiet in between.
+
+    Arguments:
+        seconds: 8 to 3600; the last laugh dies away before.
+        sample_rate: in Hz, at least 8000.
+        seed: decides who is there, who laughs when and how, and the room.
+        people: 1 to 1000, every other one a woman.
+
+    Returns (samples,) float64 with a peak of -3 dBFS.
+    Raises ValueError for a crowd that cannot be.
+    Source: Bachorowski, Smoski and Owren, J. Acoust. Soc. Am. 110 (2001), 1581: people laugh in
+    bouts of calls of about 0.17 s, four to five in a second, some of them unvoiced, on a central
+    vowel at about 270 Hz (men) and 400 Hz (women), and differ widely.
+    """
+    _check_crowd(seconds, sample_rate, people)
+    rng = np.random.default_rng(seed)
+    sound = np.zeros(round(seconds * sample_rate))
+    crowd = [_laugher(rng, woman=index % 2) for index in range(people)]
+    jokes = round(seconds / 8)
+    for joke in (np.arange(jokes) + rng.uniform(0.05, 0.4, jokes)) * seconds / jokes:
+        fun = rng.uniform(0.6, 1)
+        for laugher in crowd:
+            late = 4 * (rng.random() < 0.02 and laugher != crowd[0])  # now and then, one is slow
+            start = joke + late + min(rng.gamma(2, 0.2), 1)
+            end = start + fun * rng.uniform(0.2, 1 if late else 4)
+            while start < end:
+                bout = fun * _bout(laugher, rng.spawn(1)[0], sample_rate)
+                first, last = round(start * sample_rate), round(start * sample_rate) + len(bout)
+                if last > len(sound) - sample_rate / 2:
+                    break
+                sound[first:last] += bout * np.exp(-(((start - joke) / 3) ** 2))
+                start = last / sample_rate + rng.uniform(0.2, 0.6)  # after breathing in
+    hush = _noise([seed, 1], seconds, 1, (100, 1500), np.inf, sample_rate)  # they still breathe
+    sound += 0.002 * np.abs(sound).max() * hush / hush.std()
+    return _in_a_room(sound, sample_rate, seed)
 
 
 # ------------------------------------------------------------------------- what a piano is made of
@@ -242,8 +281,8 @@ def _glottis(fundamental, loudness, sample_rate, rng):
     return np.diff(flow, prepend=0) + breath
 
 
-def _resonances(source, formants, sample_rate):
-    """The vocal tract: five resonances at the gliding `formants` (samples, 5), fixed ones above.
+def _resonances(source, formants, sample_rate, widths=BANDWIDTHS, upper=4200):
+    """The vocal tract: resonances at the gliding `formants` (samples, K), fixed ones from `upper`.
 
     Every 10 ms a windowed piece of the source goes through the tract as it stands then. The windows
     add up to 1 and the pieces ring on over each other, so a glide makes no clicks.
@@ -252,13 +291,13 @@ def _resonances(source, formants, sample_rate):
     hop = sample_rate // 100
     centres = np.arange(0, len(source) + hop, hop)
     glide = formants[np.minimum(centres, len(source) - 1)].T
-    upper = np.arange(4200, 0.45 * sample_rate, 1000)
+    upper = np.arange(upper, 0.45 * sample_rate, 1000)
     length = 2 ** int(np.ceil(np.log2(0.09 * sample_rate)))  # a piece of 20 ms, and 70 to ring
     hertz = np.fft.rfftfreq(length, 1 / sample_rate)
     delay = np.exp(-2j * np.pi * hertz / sample_rate)  # z to the power -1
 
     tract = 1 / (1 + 1j * hertz / 1500)  # a voice that does not shout is dull above 1.5 kHz
-    for centre, width in zip([*upper, *glide], [*0.08 * upper, *BANDWIDTHS], strict=True):
+    for centre, width in zip([*upper, *glide], [*0.08 * upper, *widths], strict=True):
         radius = np.exp(-np.pi * width / sample_rate)
         b = 2 * radius * np.cos(2 * np.pi * np.reshape(centre, (-1, 1)) / sample_rate)
         tract = tract * (1 - b + radius**2) / (1 - b * delay + radius**2 * delay**2)
@@ -270,6 +309,44 @@ def _resonances(source, formants, sample_rate):
     for start, piece in zip(centres, pieces, strict=True):
         sound[start : start + length] += piece
     return sound[hop : hop + len(source)]
+
+
+# -------------------------------------------------------------------------- what a laugh is made of
+
+
+def _laugher(rng, woman):
+    """Mean pitch in Hz, factor of the formants, calls per second, level and the share of calls
+    without voice; a woman's voice is higher, and her vocal tract shorter, than most men's."""
+    middle = [400, 1.17, 4.6, 1] if woman else [270, 1, 4.6, 1]
+    return *(middle * 2 ** rng.normal(0, [0.25, 0.06, 0.12, 0.3])), rng.beta(1, 3)
+
+
+def _bout(laugher, rng, sample_rate):
+    """The calls of one breath, ha-ha-ha: as the air runs out, pitch and loudness fall."""
+    pitch, tract, rate, level, unvoiced = laugher
+    calls = rng.integers(3, 10)
+    spent = np.linspace(0, 1, calls)  # of the air
+    starts = (np.arange(calls) + rng.uniform(0, 0.15, calls)) / rate
+    seconds = np.arange(round((starts[-1] + 0.3) * sample_rate)) / sample_rate
+
+    def curve(times, values):
+        """Through `values` (calls, points) at `times` in seconds (points,) after each start."""
+        return np.interp(seconds, np.add.outer(starts, times).ravel(), values.ravel())
+
+    loudness = level * 10 ** ((-8 * spent + rng.normal(0, 2, calls)) / 20)
+    voiced = rng.random(calls) > unvoiced
+    voice = curve([0.02, 0.06, 0.1, 0.17], np.outer(loudness * voiced, [0, 1, 0.8, 0]))
+    breath = np.outer(loudness * (1 + 2 * ~voiced), [0, 1, 0.4, 0.2, 0])  # the h comes first
+    breath = curve([0, 0.03, 0.07, 0.14, 0.18], breath)
+    semitones = 4 - 8 * spent + rng.normal(0, 1, calls)  # from the mean
+    semitones = curve([0.02, 0.06, 0.17], np.add.outer(semitones, [0, 1, -1]))
+    pitch = pitch * 2 ** ((semitones + _wander(rng, seconds, 40, 0.2)) / 12)
+
+    source = voice * _glottis(pitch, voice.clip(0, 1), sample_rate, rng)
+    source += 1.5 * breath * rng.standard_normal(len(seconds)) / sample_rate**0.5
+    *tube, upper = tract * LAUGH
+    tube, widths = np.tile(tube, (len(seconds), 1)), 2 * np.array(BANDWIDTHS[:3])  # breath damps
+    return _resonances(source, tube, sample_rate, widths, upper)
 
 
 # ---------------------------------------------------------------------------------- what they share
@@ -297,9 +374,21 @@ def _noise(seed, seconds, order, band, decay, sample_rate):
     return noise * np.exp(-np.arange(samples) / (decay * sample_rate))
 
 
-def _check(notes, sample_rate, lowest, highest):
+def _check_crowd(seconds, sample_rate, people):
+    _check_rate(sample_rate)
+    if not 8 <= seconds <= 3600:
+        raise ValueError(f"seconds is {seconds}: give 8 to 3600")
+    if people not in range(1, 1001):
+        raise ValueError(f"people is {people}: give 1 to 1000")
+
+
+def _check_rate(sample_rate):
     if not sample_rate >= 8000:
         raise ValueError(f"sample_rate is {sample_rate} Hz: give at least 8000")
+
+
+def _check(notes, sample_rate, lowest, highest):
+    _check_rate(sample_rate)
     if len(notes) == 0:
         raise ValueError("there are no notes: give at least one Note")
     for index, note in enumerate(notes):

@@ -21,7 +21,7 @@ from cmc_helpers.files import FileError
 from cmc_helpers.player import QUICK, SECONDS, Position, moment, read_position, read_primer, render
 from cmc_helpers.sequences import write_csv
 
-CLIPS = ("bach_prelude.flac", "chopin_prelude.flac", "singer.flac")  # that ship, to begin from
+CLIPS = ("bach_prelude.flac", "chopin_prelude.flac", "singer.flac", "laughter.flac")  # that ship
 UPLOAD_MEGABYTES = 5
 KNOB = {"width": "98%", "max_width": "32em"}
 OWN = "the run's own primer"

@@ -96,6 +96,14 @@ RUNS = {
         SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
         clip="singer.flac",
     ),
+    "laughter": Recipe(
+        "Not music: learned from laughter.flac, the paper's example of any other sound "
+        "(section 5.3).",
+        make_samples.CLIPS["laughter"][1],
+        "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
+        clip="laughter.flac",
+    ),
 }
 
 

@@ -22,7 +22,7 @@ import soundfile
 
 from cmc_helpers import sequences
 from cmc_helpers.audio import write_audio
-from cmc_helpers.instruments import piano, singer
+from cmc_helpers.instruments import laughter, piano, singer
 
 FOLDER = Path(__file__).resolve().parent
 COMMAND = "python data_samples/make_samples.py"
@@ -50,17 +50,23 @@ CLIPS = {
         "Johann Crüger (1598-1662), words by Martin Rinckart (1586-1649); public domain; "
         "encoded by hand in scores.py.",
     ),
+    "laughter": (
+        "A crowd of 24 that laughs, in waves: no music, but glottal pulses and breath through "
+        "resonances, every laugh drawn at random.",
+        "Nobody's: nothing is composed here, and nobody was recorded.",
+    ),
 }
 
 
 def make(folder):
-    """Write the four sequences and the three clips into `folder`."""
+    """Write the four sequences and the four clips into `folder`."""
     for name, (steps, _) in SEQUENCES.items():
         sequences.write_csv(folder / f"{name}.csv", getattr(sequences, name)(steps))
     for name, waveform in {
         "bach_prelude": play(scores.BACH, seed=846),
         "chopin_prelude": play(scores.CHOPIN, seed=28),
         "singer": sing(scores.CHORALE, seed=1647),
+        "laughter": laughter(60, SAMPLE_RATE, seed=2001),
     }.items():
         write_audio(folder / f"{name}.flac", waveform, SAMPLE_RATE)
 

@@ -75,7 +75,10 @@ def test_every_sample_says_what_it_is_how_it_is_made_and_its_licence(entry, make
 
 
 @CLIPS
-def test_compositions_are_in_the_public_domain(entry):
+def test_compositions_are_in_the_public_domain_or_nobodys(entry):
+    if entry["composition"].startswith("Nobody's"):
+        assert entry["path"] == "laughter.flac"
+        return
     deaths = [int(year) for year in re.findall(r"\(\d{4}-(\d{4})\)", entry["composition"])]
     assert deaths and max(deaths) < 1900
     assert "public domain" in entry["composition"]
@@ -86,15 +89,15 @@ def test_clips_are_as_long_as_the_registry_says_and_sound(entry):
     info = soundfile.info(SAMPLES / entry["path"])
     assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
     assert entry["sample_rate"] == info.samplerate
-    assert entry["seconds"] == round(info.duration, 3) and 10 <= entry["seconds"] <= 30
+    assert entry["seconds"] == round(info.duration, 3) and 10 <= entry["seconds"] <= 60
     waveform, _ = sound(entry["path"])
     assert 0.7 < np.abs(waveform).max() < 0.71  # -3 dBFS: nothing clips
-    assert waveform.std() > 0.05  # about -26 dBFS
+    assert waveform.std() > 0.04  # about -28 dBFS: a crowd is quiet half of the time
     assert np.abs(waveform.mean()) < 1e-3
 
 
 def test_the_clips_are_small():
-    assert sum(path.stat().st_size for path in SAMPLES.glob("*.flac")) < 2.5e6
+    assert sum(path.stat().st_size for path in SAMPLES.glob("*.flac")) < 2.7e6
 
 
 @pytest.mark.parametrize("name", ["cyclic", "bounce", "double_cyclic", "double_bounce"])
@@ -180,6 +183,18 @@ def test_the_singer_sings_the_tune_of_the_chorale(scores):
         note = waveform[int(start * rate) : int(stop * rate)]
         heard = librosa.yin(note, fmin=100, fmax=500, sr=rate, frame_length=1024, center=False)
         assert np.median(librosa.hz_to_midi(heard)) == pytest.approx(event.pitch, abs=0.4)
+
+
+def test_the_crowd_laughs_in_eight_waves_and_is_heard_in_the_last_tenth():
+    waveform, rate = sound("laughter.flac")
+    level = librosa.feature.rms(y=waveform, frame_length=2 * rate, hop_length=rate // 100)[0]
+    level = librosa.amplitude_to_db(level)  # of two seconds each
+    quiet, loud = np.percentile(level, [10, 90])
+    assert loud - quiet > 25 and quiet > -65  # dB: but not silent
+    ends = np.flatnonzero(np.diff((level > (quiet + loud) / 2).astype(int)) == -1)
+    assert len(ends) == 8 and 5 < np.diff(ends).min() / 100 < np.diff(ends).max() / 100 < 10
+    assert level[5400:].max() > loud  # a network that learns from it holds this out
+    assert waveform[-rate // 10 :].std() < 0.003
 
 
 def test_the_bach_score_is_the_pattern_of_the_prelude(scores):

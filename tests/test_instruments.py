@@ -1,4 +1,4 @@
-"""The piano and the singer: measured on their sound, not on their code."""
+"""The piano, the singer and the laughing crowd: measured on their sound, not on their code."""
 
 import librosa
 import numpy as np
@@ -12,6 +12,7 @@ from cmc_helpers.instruments import (
     _glide,
     frequency,
     inharmonicity,
+    laughter,
     partial_frequencies,
     piano,
     singer,
@@ -135,6 +136,8 @@ def test_the_same_seed_gives_the_same_sound():
     for play in (piano, lambda notes, **options: singer(notes, "ao", **options)):
         np.testing.assert_array_equal(play(notes, seed=3), play(notes, seed=3))
         assert np.abs(play(notes, seed=3) - play(notes, seed=4)).max() > 0.01
+    np.testing.assert_array_equal(laughter(8, seed=3, people=2), laughter(8, seed=3, people=2))
+    assert np.abs(laughter(8, seed=3, people=2) - laughter(8, seed=4, people=2)).max() > 0.01
 
 
 @pytest.mark.parametrize("samples", [1, 255, 256, 257, 1000])
@@ -214,10 +217,87 @@ def test_a_louder_voice_is_louder():
     assert loudness(sung, 1.8, 2.2) > loudness(sung, 0.3, 0.7) + 7
 
 
+def levels(sound, rate=RATE, seconds=0.04):
+    """Level in dB every 10 ms."""
+    frame = {"frame_length": int(seconds * rate), "hop_length": rate // 100}
+    return 20 * np.log10(librosa.feature.rms(y=sound, **frame)[0] + 1e-9)
+
+
+def outburst(sound):
+    """The second that begins where somebody laughs first."""
+    start = RATE // 100 * np.argmax(levels(sound) > levels(sound).max() - 20)
+    return sound[start : start + RATE]
+
+
+@pytest.fixture(scope="module")
+def laughs():
+    """The first second of each of twenty people who laugh alone."""
+    return [outburst(laughter(8, seed=seed, people=1)) for seed in range(20)]
+
+
+def test_people_laugh_four_to_five_times_a_second(laughs):
+    level = np.array([levels(laugh) for laugh in laughs])
+    assert np.ptp(level, axis=1).min() > 15  # calls apart, not one that trembles
+    level = (level - level.mean(axis=1, keepdims=True)) * np.hanning(level.shape[1])
+    spectrum = (np.abs(np.fft.rfft(level, 1000)) ** 2).mean(axis=0)  # of how loudness changes
+    hertz = np.fft.rfftfreq(1000, 0.01)
+    calls = hertz > 2.5  # below is the laugh as a whole
+    assert 4 < hertz[calls][spectrum[calls].argmax()] < 5
+    assert spectrum[calls].max() > 3 * spectrum[hertz > 6].max()
+
+
+def test_pitch_and_loudness_fall_while_one_laughs(laughs):
+    pitch, level = np.array([track(x) for x in laughs]), np.array([levels(x) for x in laughs])
+    assert librosa.midi_to_hz(np.median(pitch)) == pytest.approx(270, rel=0.2)  # all are men
+    assert np.ptp(np.percentile(np.median(pitch, axis=1), [15, 85])) > 5  # semitones apart
+    fall = np.median(pitch[:, :35], axis=1) - np.median(pitch[:, 65:], axis=1)
+    assert 3 < np.median(fall) < 9
+    assert 3 < np.median(level[:, :35].max(axis=1) - level[:, 65:].max(axis=1)) < 15
+
+
+def test_some_calls_have_no_voice(laughs):
+    flatness = []  # near 0 for a voice, the more the more it is noise
+    for laugh in laughs:
+        flat = librosa.feature.spectral_flatness(y=laugh, n_fft=1024, hop_length=RATE // 100)[0]
+        flatness.extend(flat[levels(laugh) > levels(laugh).max() - 15])
+    assert np.percentile(flatness, 95) > 10 * np.median(flatness)
+
+
+def test_a_crowd_laughs_in_waves_that_rise_at_once_and_die_away():
+    crowd = laughter(24, seed=1)
+    level = levels(crowd, seconds=2)
+    quiet, loud = np.percentile(level, [10, 90])
+    assert loud - quiet > 25
+    steps = np.diff((level > (quiet + loud) / 2).astype(int))
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    assert len(starts) == len(ends) == 3
+    assert 450 < np.diff(starts).min() < np.diff(starts).max() < 1050
+    assert 300 < (ends - starts).min() < (ends - starts).max() < 700
+    change = levels(crowd, seconds=0.2)
+    change = change[50:] - change[:-50]  # in half a second
+    assert change.max() > 30 and change.max() > 1.6 * -change.min()
+
+
+def test_a_crowd_is_never_silent_and_ends_quietly_at_minus_3_dbfs():
+    for seed in range(3):
+        crowd = laughter(8.5, seed=seed, people=12)
+        assert crowd.shape == (8.5 * RATE,) and np.abs(crowd).max() == pytest.approx(PEAK)
+        assert -65 < levels(crowd)[5:].min() < -50
+        assert loudness(crowd, 8.4, 8.5) < -50
+
+
+def test_many_laugh_into_each_others_pauses(laughs):
+    crowds = [outburst(laughter(8, seed=seed)) for seed in range(3)]
+    dips = [np.median([np.ptp(levels(x)[25:90]) for x in each]) for each in (laughs, crowds)]
+    assert dips[1] < 0.6 * dips[0]
+
+
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 def test_other_sample_rates_give_the_same_sound(rate):
     sung = singer([Note(0, 1, 57, 0.7)], "a", sample_rate=rate)
     played = piano([Note(0, 1, 57, 0.7)], sample_rate=rate)
+    crowds = levels(laughter(8, rate, people=3), rate), levels(laughter(8, people=3))
+    assert np.corrcoef(*(level[:800] for level in crowds))[0, 1] > 0.98
     assert sung.shape == played.shape == (2 * rate,)
     for sound in (sung, played):
         assert np.abs(sound).max() == pytest.approx(PEAK)
@@ -252,6 +332,11 @@ def test_what_cannot_be_played_or_sung_is_said_in_one_sentence():
         lambda: singer([a], "ae"): "1 notes come with 2 vowels: give one for each",
         lambda: singer([a], "x"): "'x' is not a vowel: choose from a, e, i, o, u",
         lambda: singer([Note(0, 1, 90, 0.5)], "a"): "note 0 has pitch 90: give 36 to 84",
+        lambda: laughter(7.9): "seconds is 7.9: give 8 to 3600",
+        lambda: laughter(np.nan): "seconds is nan: give 8 to 3600",
+        lambda: laughter(9, people=0): "people is 0: give 1 to 1000",
+        lambda: laughter(9, people=2.5): "people is 2.5: give 1 to 1000",
+        lambda: laughter(9, sample_rate=100): "sample_rate is 100 Hz: give at least 8000",
         lambda: singer([a, b], "aa"): "note 1 starts before note 0 ends: sing one at once",
     }.items():
         with pytest.raises(ValueError) as error:
