@@ -100,7 +100,7 @@ RUNS = {
         "Not music: learned from laughter.flac, the paper's example of any other sound "
         "(section 5.3).",
         make_samples.CLIPS["laughter"][1],
-        "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        "--layers 2 --units 128 --epochs 60 --batch 16 --input-noise 0.2",
         SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
         clip="laughter.flac",
     ),

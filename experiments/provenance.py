@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cmc_helpers.files import replacing
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "librosa", "music21")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "librosa", "music21", "optuna")
 PACKAGES += ("keras", "tensorflow", "tensorflow-cpu")  # the last two are one, by two names
 
 

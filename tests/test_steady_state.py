@@ -60,4 +60,4 @@ def test_every_network_meets_every_way_once(steady_state):
         for seed, name in steady_state.networks_of(steady_state.FULL)
         for way in steady_state.ways(name)
     ]
-    assert len(cells) == len(set(cells)) == 132
+    assert len(cells) == len(set(cells)) == 180
