@@ -147,8 +147,8 @@ class Answers:
         self.trials, self.path = about["trials"], Path(folder) / f"answers_{listener}.jsonl"
         if not str(listener).isidentifier():
             raise TestError(f"{listener!r} cannot name a file: use letters, digits and _")
-        if self.path.exists():
-            head, *given = self._lines()
+        if lines := self._lines():
+            head, *given = lines
             self.familiarity, self.given = head["familiarity"], [a["answer"] for a in given]
             return
         if familiarity is None or not 0 <= familiarity <= 1:
@@ -178,8 +178,11 @@ class Answers:
 
     def _lines(self):
         """All whole lines; one that a crash has cut off was never confirmed, and goes."""
-        text = self.path.read_text("utf-8")
+        text = self.path.read_text("utf-8") if self.path.exists() else ""
         whole = text[: text.rfind("\n") + 1]
+        if not whole:
+            self.path.unlink(missing_ok=True)  # cut off before anything was answered
+            return []
         if whole != text:
             _write(self.path, whole.rstrip("\n"))
         try:
@@ -216,6 +219,8 @@ def score(folder):
     )
     scores = {}
     for path in sorted(folder.glob("answers_*.jsonl")):
+        if "\n" not in path.read_text("utf-8"):
+            continue  # cut off before anything was answered
         answers = Answers(folder, path.stem.removeprefix("answers_"))
         committed = json.loads(path.read_text("utf-8").splitlines()[0])["commitment"]
         if not key.commitment == about["commitment"] == committed:

@@ -147,6 +147,16 @@ def test_an_answer_is_on_the_disk_at_once_and_a_crash_loses_none(folder):
         back.give(1)
 
 
+@pytest.mark.parametrize("left", ["", '{"familiarity": 0.3, "comm'])
+def test_who_was_cut_off_before_the_first_answer_begins_anew(folder, left):
+    (folder / "answers_anna.jsonl").write_text(left)
+    assert "anna" not in lt.score(folder)
+    given = Answers(folder, "anna", 0.4)
+    assert (given.next_trial, given.familiarity) == (0, 0.4)
+    given.give(1)
+    assert Answers(folder, "anna").given == [1]
+
+
 @pytest.mark.parametrize(
     ("listener", "familiarity", "sentence"),
     [
