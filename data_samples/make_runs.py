@@ -5,7 +5,7 @@
     python data_samples/make_runs.py bach --corpus CORPUS --minutes 52    measure it anew
 
 The corpora come from `cmc corpus --bach -o CORPUS`; `bach-paper` needs one that was made with
-`--preset paper` as well. A training that was stopped goes on where it was. With --minutes the run
+`--preset paper` as well, and `laughter` that of make_laughter.py. A training that was stopped goes on where it was. With --minutes the run
 is there already and took that long.
 
 A run's folder gets what was measured, evaluation.json; a model card, README.md; that of `bach` ten
@@ -97,12 +97,12 @@ RUNS = {
         clip="singer.flac",
     ),
     "laughter": Recipe(
-        "Not music: learned from laughter.flac, the paper's example of any other sound "
-        "(section 5.3).",
+        "Not music: half an hour of laughing crowds, the paper's example of any other sound "
+        "(section 5.3), made by make_laughter.py.",
         make_samples.CLIPS["laughter"][1],
-        "--layers 2 --units 128 --epochs 60 --batch 16 --input-noise 0.2",
-        SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
-        clip="laughter.flac",
+        "--layers 2 --units 128 --mixtures 8 --frames 4 --feature-scales true --steps 64 "
+        "--batch 16 --batches-per-epoch 100 --epochs 15",
+        SAMPLE | dict(sigma_scale=1.0, pi_temperature=1.0),
     ),
 }
 
@@ -110,7 +110,7 @@ RUNS = {
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=RUNS)
-    parser.add_argument("--corpus", help="a folder made by cmc corpus --bach")
+    parser.add_argument("--corpus", help="a folder made by cmc corpus")
     parser.add_argument("--minutes", type=float, help="it is trained already, and took so long")
     given = parser.parse_args(arguments)
     recipe, folder = RUNS[given.name], FOLDER / "runs" / given.name
