@@ -5,8 +5,8 @@
     python data_samples/make_runs.py bach --corpus CORPUS --minutes 52    measure it anew
 
 The corpora come from `cmc corpus --bach -o CORPUS`; `bach-paper` needs one that was made with
-`--preset paper` as well, and `laughter` that of make_laughter.py. A training that was stopped goes on where it was. With --minutes the run
-is there already and took that long.
+`--preset paper` as well, and `laughter` that of make_laughter.py. A training that was stopped goes
+on where it was. With --minutes the run is there already and took that long.
 
 A run's folder gets what was measured, evaluation.json; a model card, README.md; that of `bach` ten
 seconds of held-out music, held_out.npy; and registry.json gets an entry. The weights differ in
@@ -17,7 +17,6 @@ and to their checksums.
 import argparse
 import json
 import os
-import platform
 import shlex
 import sys
 import time
@@ -30,6 +29,7 @@ import numpy as np
 
 from cmc_helpers import cli, corpora, evaluation, networks, runs
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+from cmc_helpers.provenance import processor
 
 FOLDER = Path(__file__).resolve().parent
 BACH = "Johann Sebastian Bach (1685-1750); public domain; scores from music21 (BSD-3)."
@@ -212,15 +212,6 @@ def card(name, recipe, run, measured):
             "",
         ]
     )
-
-
-def processor():
-    """The processor's name, or the kind of machine where the system does not tell."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def register(name, recipe):

@@ -29,7 +29,6 @@ from types import SimpleNamespace
 import numpy as np
 import soxr
 from bach_corpus import CONFIG, small_corpus, whole_corpus
-from provenance import Stages, provenance, write
 
 from cmc_helpers import (
     analysis,
@@ -47,6 +46,7 @@ from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import replacing
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+from cmc_helpers.provenance import Stages, provenance, write
 
 COMMAND = "python experiments/beyond_the_paper.py --corpus CORPUS"
 RATE = 16_000  # Hz, twice that of the features: what is moved down leaves no gap at the top

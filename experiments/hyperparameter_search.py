@@ -24,11 +24,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from bach_corpus import small_corpus
-from provenance import provenance, write
 
 from cmc_helpers import corpora, runs, training
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+from cmc_helpers.provenance import provenance, write
 
 COMMAND = "python experiments/hyperparameter_search.py --corpus CORPUS"
 PARTS = 4  # of a training, after each of which it may be pruned

@@ -26,12 +26,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from provenance import provenance, write
 
 from cmc_helpers import analysis, corpora, evaluation, generation, networks, runs, training
 from cmc_helpers.features import features_to_amplitudes
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+from cmc_helpers.provenance import provenance, write
 from cmc_helpers.windows import Windows
 
 RESULTS = Path(__file__).with_suffix(".json")

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 from bach_corpus import CONFIG, small_corpus, whole_corpus
-from provenance import Stages, provenance, write
 
 FOLDER = Path(__file__).resolve().parent
 SAMPLES = FOLDER.parent / "data_samples"
@@ -44,6 +43,7 @@ from cmc_helpers import (  # noqa: E402
 from cmc_helpers.features import extract_features  # noqa: E402
 from cmc_helpers.files import replacing  # noqa: E402
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress  # noqa: E402
+from cmc_helpers.provenance import Stages, provenance, write  # noqa: E402
 
 COMMAND = "python experiments/symbolic_music.py --corpus CORPUS"
 LARGE = dict(layers=1, units=384, embedding=32, epochs=24, batch=16, steps=64, semitones=5)

@@ -19,7 +19,7 @@ def folder():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "experiments"))
         yield
-    for name in ("beyond_the_paper", "hyperparameter_search", "bach_corpus", "provenance"):
+    for name in ("beyond_the_paper", "hyperparameter_search", "bach_corpus"):
         sys.modules.pop(name, None)
 
 

@@ -67,30 +67,3 @@ def test_a_notebook_finds_it_by_its_name(path):
 def test_a_result_that_is_not_there_is_a_sentence():
     with pytest.raises(FileError, match="no_such_thing.json does not exist"):
         notebook.results("no_such_thing")
-
-
-@pytest.fixture
-def provenance(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import provenance
-
-    yield provenance
-    sys.modules.pop("provenance", None)
-
-
-def test_provenance_comes_first_and_names_no_machine_s_owner(provenance, tmp_path):
-    import platform
-
-    results = provenance.provenance("python experiments/x.py") | {"found": "π"}
-    assert list(results) == [*PROVENANCE, "found"]
-    assert platform.node() not in json.dumps(results) or not platform.node()
-    provenance.write(tmp_path / "x.json", results)
-    assert read(tmp_path / "x.json") == results
-    assert "π" in (tmp_path / "x.json").read_text("utf-8")
-
-
-def test_a_result_that_cannot_be_written_whole_leaves_the_older_one(provenance, tmp_path):
-    provenance.write(tmp_path / "x.json", {"a": 1})
-    with pytest.raises(TypeError):
-        provenance.write(tmp_path / "x.json", {"a": object()})
-    assert read(tmp_path / "x.json") == {"a": 1}

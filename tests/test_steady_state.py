@@ -17,8 +17,7 @@ def steady_state(monkeypatch):
     import steady_state
 
     yield steady_state
-    for name in ("steady_state", "provenance"):
-        sys.modules.pop(name, None)
+    sys.modules.pop("steady_state", None)
 
 
 @pytest.fixture

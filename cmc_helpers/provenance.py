@@ -1,6 +1,6 @@
 """Where a number comes from: the date, the versions, the machine and the command.
 
-Every script in this folder writes one JSON file that carries its own name, with these four first:
+Every script in experiments/ writes one JSON file that carries its own name, with these four first:
 
     write(path, provenance("python experiments/NAME.py …") | results)
 
