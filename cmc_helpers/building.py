@@ -20,12 +20,14 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cmc_helpers.features import FeatureConfig, extract_features
 from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.transposition import ratio
 
 MANIFEST = "manifest.json"
 RECORDINGS = {"kind": "recordings"}
@@ -49,6 +51,7 @@ def build_from_sources(
     seed=None,
     jobs=1,
     progress=None,
+    transpose=0,
 ):
     """Turn sources of sound into features in the corpus folder `output`, in their order.
 
@@ -59,6 +62,8 @@ def build_from_sources(
     None holds out every tenth in their order, or whatever the share is, so that a longer corpus
     holds out what a shorter one does, and more. jobs: processes; the result does not depend on it.
     progress(done, total, name) is called before each source, with a limit in seconds, else pieces.
+    transpose: so many semitones up and down a copy of each training piece is added, played faster
+    or slower (paper, 6.1; notebook 13 compares the ways). Nothing held out has a copy.
 
     Memory is bounded by the longest source, once for each job. Every file is written whole. A build
     that was stopped goes on where it stopped and ends as if it had not been; features of what has
@@ -66,39 +71,54 @@ def build_from_sources(
     (source, reason) of those that could not be read; raises CorpusError if none could.
     """
     check_hold_out(hold_out)
-    output, limited = Path(output), seconds < math.inf
     settings = {"features": config.to_dict(), "hold_out": hold_out, "origin": origin}
-    journal = _Journal(output, settings)
-    tasks = [(source, journal.entries.get(source.name), config, output) for source in sources]
-    entries, unreadable, done = [], [], 0.0
-    with journal, _in_order(_build_one, tasks, jobs) as results:
-        for number, source in enumerate(sources):
-            if progress and limited:
-                progress(int(done), math.ceil(seconds), source.name)
-            elif progress:
-                progress(number, len(sources), source.name)
-            entry, reason, warned = next(results)
-            for message in warned:
-                warnings.warn(message, stacklevel=2)
-            if entry is None:
-                unreadable.append((source, reason))
-                continue
-            entries.append(entry)
-            journal.add(entry)
-            done += entry["seconds"]
-            if done >= seconds:
-                break
-    if progress:
-        progress(*(2 * [math.ceil(seconds) if limited else len(sources)]), "done")
-    if not entries:
-        raise CorpusError(f"nothing could be read; the first: {unreadable[0][1]}")
-    held_out = choose_held_out(len(entries), hold_out, seed)
-    entries = [
-        {**entry, "split": "validation" if number in held_out else "train"}
-        for number, entry in enumerate(entries)
-    ]
+    journal = _Journal(Path(output), settings)
+    with journal:
+        entries, unreadable = _build(sources, journal, config, jobs, progress, seconds)
+        if not entries:
+            raise CorpusError(f"nothing could be read; the first: {unreadable[0][1]}")
+        held_out = choose_held_out(len(entries), hold_out, seed)
+        entries = [
+            {**entry, "split": "validation" if number in held_out else "train"}
+            for number, entry in enumerate(entries)
+        ]
+        if transpose and len(entries) == 1:
+            raise CorpusError(
+                "a single recording cannot be transposed, for its own end is held out: give two or "
+                "more"
+            )
+        learned = {entry["name"] for entry in entries if entry["split"] == "train"}
+        moves = [move for n in range(1, transpose + 1) for move in (-n, n)]
+        copies = [Transposed(s, move) for s in sources if s.name in learned for move in moves]
+        if copies:
+            made, _ = _build(copies, journal, config, jobs, progress)
+            entries += [{**entry, "copy": True, "split": "train"} for entry in made]
     journal.finish(entries)
     return unreadable
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """Another source of sound, so many semitones higher and as much faster."""
+
+    source: object
+    semitones: int
+
+    @property
+    def name(self):
+        return f"{self.source.name} {self.semitones:+d}"
+
+    @property
+    def unreadable(self):
+        return self.source.unreadable
+
+    def checksum(self):
+        """That of what it is a copy of."""
+        return self.source.checksum()
+
+    def waveform(self, sample_rate):
+        """Read as at a lower rate and taken for `sample_rate`, so nothing is resampled twice."""
+        return self.source.waveform(round(sample_rate / ratio(self.semitones)))
 
 
 def read_manifest(folder):
@@ -132,6 +152,34 @@ def choose_held_out(count, hold_out, seed=None):
     if not held_out and hold_out and count > 1:
         held_out = {int(order[-1])}
     return held_out
+
+
+def _build(sources, journal, config, jobs, progress, seconds=math.inf):
+    """The features of `sources`, until they last `seconds`: entries of the manifest, and (source,
+    reason) of those that could not be read."""
+    limited, known = seconds < math.inf, journal.entries
+    tasks = [(source, known.get(source.name), config, journal.folder) for source in sources]
+    entries, unreadable, done = [], [], 0.0
+    with _in_order(_build_one, tasks, jobs) as results:
+        for number, source in enumerate(sources):
+            if progress and limited:
+                progress(int(done), math.ceil(seconds), source.name)
+            elif progress:
+                progress(number, len(sources), source.name)
+            entry, reason, warned = next(results)
+            for message in warned:
+                warnings.warn(message, stacklevel=3)
+            if entry is None:
+                unreadable.append((source, reason))
+                continue
+            entries.append(entry)
+            journal.add(entry)
+            done += entry["seconds"]
+            if done >= seconds:
+                break
+    if progress:
+        progress(*(2 * [math.ceil(seconds) if limited else len(sources)]), "done")
+    return entries, unreadable
 
 
 class _Journal:

@@ -18,6 +18,7 @@ import click
 import numpy as np
 
 from cmc_helpers import (
+    building,
     corpora,
     distribution,
     evaluation,
@@ -177,6 +178,12 @@ def invert_command(features, output, preset, method, iterations):
 @_preset("How sound becomes numbers.", default="default")
 @_seed("Which tenth of the pieces is held out, and Bach's order.", default=0)
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.", show_default="one a CPU")
+@click.option(
+    "--transpose",
+    type=click.IntRange(0, 12),
+    default=0,
+    help="Add copies of what is learned from, up to so many semitones lower and higher.",
+)
 @click.option("--bach", is_flag=True, help="Render Bach from the scores in music21; no FOLDER.")
 @click.option("--hours", type=_Number(0, min_open=True), help="How much Bach.", show_default="all")
 @click.option(
@@ -185,13 +192,14 @@ def invert_command(features, output, preset, method, iterations):
     help="The piano for Bach, a .sf2 file; needs FluidSynth.",
     show_default="the system's, else an additive piano",
 )
-def corpus_command(folder, output, preset, seed, jobs, bach, hours, soundfont):
+def corpus_command(folder, output, preset, seed, jobs, transpose, bach, hours, soundfont):
     """Turn a folder of recordings, or Bach's scores, into a corpus to train on.
 
     \b
     cmc corpus my_recordings -o corpus           every recording in it and its subfolders
     cmc corpus --bach --hours 4 -o bach          Bach, performed from scores and rendered
     cmc corpus maestro-v3.0.0 -o maestro         200 hours of real piano
+    cmc corpus my_recordings -o more --transpose 2   with four copies in other keys
 
     A tenth of the pieces is held out to validate the training with. What cannot be read is listed
     at the end. The same command again goes on where it was stopped, and makes only what is new.
@@ -214,30 +222,40 @@ def corpus_command(folder, output, preset, seed, jobs, bach, hours, soundfont):
     config, jobs = FeatureConfig.preset(preset), jobs or _usable_cpus()
     try:
         if bach:
-            unreadable, played = _build_bach(output, config, seed, jobs, hours, soundfont)
+            unreadable, played = _build_bach(
+                output, config, seed, jobs, hours, soundfont, transpose
+            )
         else:
             with terminal_progress("Reading") as progress:
                 unreadable = corpora.build_corpus(
-                    folder, output, config, seed=seed, jobs=jobs, progress=progress
+                    folder,
+                    output,
+                    config,
+                    seed=seed,
+                    jobs=jobs,
+                    progress=progress,
+                    transpose=transpose,
                 )
     except KeyboardInterrupt:
         raise click.ClickException("stopped: the same command goes on from here") from None
     for _, reason in unreadable:
         _complain(f"warning: left out: {reason}")
-    corpus = corpora.load_corpus(output)
-    names = {piece.name for piece in corpus.pieces}
-    frames = sum(len(piece.features) for piece in corpus.pieces)
+    pieces = building.read_manifest(Path(output))["pieces"]
+    originals = [piece for piece in pieces if not piece.get("copy")]
+    frames = sum(piece["frames"] for piece in originals)
     length = _length(frames, config)
+    if copies := len(pieces) - len(originals):
+        length += f", and {copies} copies in other keys"
     if bach:
         there_is = frames / config.frames_per_second / 3600
         if hours and there_is < hours:
             _complain(f"warning: there is no more of Bach than these {there_is:.1f} hours")
-        _say(f"{output}: {len(names)} pieces of Bach, {length}, played by {played}")
+        _say(f"{output}: {len(originals)} pieces of Bach, {length}, played by {played}")
     else:
-        _say(f"{output}: {len(names)} recordings, {length}")
+        _say(f"{output}: {len(originals)} recordings, {length}")
 
 
-def _build_bach(output, config, seed, jobs, hours, soundfont):
+def _build_bach(output, config, seed, jobs, hours, soundfont, transpose):
     """Build the corpus from scores; return what could not be read, and what plays."""
     from cmc_helpers import bach, soundfonts
 
@@ -251,6 +269,7 @@ def _build_bach(output, config, seed, jobs, hours, soundfont):
             seconds=3600 * hours if hours else math.inf,
             jobs=jobs,
             progress=progress,
+            transpose=transpose,
         )
     return unreadable, instrument
 

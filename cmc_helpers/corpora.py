@@ -92,7 +92,7 @@ def open_corpus(path, config=None, workspace=None, hold_out=0.1, jobs=1, progres
     return load_corpus(workspace)
 
 
-def build_corpus(folder, output, config, hold_out=0.1, seed=0, jobs=1, progress=None):
+def build_corpus(folder, output, config, hold_out=0.1, seed=0, jobs=1, progress=None, transpose=0):
     """Turn every recording under `folder` into features in the corpus folder `output`.
 
     A share of the pieces, at least one of two, is held out, chosen by `seed`; of a single piece
@@ -120,7 +120,14 @@ def build_corpus(folder, output, config, hold_out=0.1, seed=0, jobs=1, progress=
         )
     sources = [Recording(path.relative_to(folder).as_posix(), path) for path in recordings]
     return build_from_sources(
-        sources, output, config, hold_out=hold_out, seed=seed, jobs=jobs, progress=progress
+        sources,
+        output,
+        config,
+        hold_out=hold_out,
+        seed=seed,
+        jobs=jobs,
+        progress=progress,
+        transpose=transpose,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cmc_helpers import building
-from cmc_helpers.building import CorpusError, build_from_sources
+from cmc_helpers.building import CorpusError, Transposed, build_from_sources
 from cmc_helpers.corpora import load_corpus
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.files import FileError
@@ -252,3 +252,62 @@ def test_what_is_no_fault_of_the_source_stops_the_build(tmp_path, jobs):
 def test_a_process_that_was_killed_is_a_sentence(tmp_path):
     with pytest.raises(CorpusError, match="was killed, .* with fewer --jobs"):
         build(tmp_path / "corpus", noises(4, n2="is killed"), jobs=2)
+
+
+# copies in other keys
+
+
+@dataclass(frozen=True)
+class Tone:
+    """Two seconds of a sine at 500 Hz."""
+
+    name: str
+    unreadable = NoiseError
+
+    def checksum(self):
+        return self.name
+
+    def waveform(self, sample_rate):
+        return np.sin(2 * np.pi * 500 * np.arange(2 * sample_rate) / sample_rate)
+
+
+def test_what_is_learned_gets_copies_in_other_keys_and_what_is_held_out_gets_none(tmp_path):
+    build(tmp_path / "plain", [Tone(f"t{i}") for i in range(4)], hold_out=0.25)
+    build(tmp_path / "more", [Tone(f"t{i}") for i in range(4)], hold_out=0.25, transpose=2)
+    plain, more = load_corpus(tmp_path / "plain"), load_corpus(tmp_path / "more")
+    kept = {piece.name: piece.split for piece in plain.pieces}
+    assert {
+        name: split for piece in more.pieces for name, split in [piece[::2]] if name in kept
+    } == kept
+    learned = [name for name, split in kept.items() if split == "train"]
+    copies = {f"{name} {move:+d}" for name in learned for move in (-2, -1, 1, 2)}
+    assert {piece.name for piece in more.pieces} == {*kept, *copies}
+    assert all(piece.split == "train" for piece in more.pieces if piece.name in copies)
+
+
+@pytest.mark.parametrize("semitones", [-12, -1, 2, 12])
+def test_a_copy_is_higher_and_as_much_shorter(tmp_path, semitones):
+    copy = Transposed(Tone("t"), semitones)
+    ratio = 2 ** (semitones / 12)
+    made = copy.waveform(8000)
+    assert abs(len(made) - 16000 / ratio) <= 1.5
+    spectrum = np.abs(np.fft.rfft(made * np.hanning(len(made)), 2**18))
+    assert abs(12 * np.log2(spectrum.argmax() * 8000 / 2**18 / 500) - semitones) < 0.01
+
+
+def test_copies_come_and_go_and_what_is_there_is_not_made_again(tmp_path):
+    tones = [Tone(f"t{i}") for i in range(3)]
+    build(tmp_path / "c", tones, transpose=1)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").glob("*.npy")}
+    build(tmp_path / "c", tones, transpose=2)
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").glob("*.npy")}
+    assert len(before) == 3 + 2 * 2 and len(after) == 3 + 2 * 4
+    assert {path: after[path] for path in before} == before
+    build(tmp_path / "c", tones)
+    assert len(list((tmp_path / "c").glob("*.npy"))) == 3
+    assert names(tmp_path / "c") == ["t0", "t1", "t2"]
+
+
+def test_a_single_recording_has_no_copies_for_its_own_end_is_held_out(tmp_path):
+    with pytest.raises(CorpusError, match="a single recording cannot be transposed"):
+        build(tmp_path / "c", [Tone("t")], transpose=1)

@@ -202,6 +202,14 @@ def test_channels_that_cancel_each_other_are_a_warning(warned, material, tmp_pat
 # corpora
 
 
+def test_a_corpus_with_copies_says_how_many_it_added(material, tmp_path, capfd):
+    folder = tmp_path / "corpus"
+    assert cmc("corpus", material / "recordings", "-o", folder, "--transpose", 1) == 0
+    said, _ = capfd.readouterr()
+    assert said == f"{folder}: 2 recordings, 494 frames, 4.0 s, and 2 copies in other keys\n"
+    assert len(corpora.load_corpus(folder).pieces) == 4
+
+
 def test_a_corpus_lists_what_could_not_be_read(material, tmp_path, capfd):
     folder = tmp_path / "corpus"
     assert cmc("corpus", material / "recordings", "-o", folder, "--preset", "paper") == 0
