@@ -165,7 +165,7 @@ def find(material, work):
         "updates": size.updates,
         "clips": size.clips,
         "seconds": size.seconds,
-        "real": of_real_music(corpus, size),
+        "real": of_real_music(corpus),
         "right": right,
         "copies": results(copies, "{}"),
         "minutes": results(amounts, "{:.3g}"),
@@ -413,10 +413,7 @@ def measured(material, work, job):
         }
         if job.long:
             return found | {"length_of_theta": round(length_of_theta(runs.load(folder)), 1)}
-        music = evaluation.measure(list(free(run, corpus, size)), judges(corpus, size), CONFIG)
-        told = {scale: round(rate, 3) for scale, rate in music.two_sample.items()}
-        level = {"onsets": round(music.onsets, 2), "level": round(music.level, 2)}
-        return found | level | {"told_by": told}
+        return found | music_of(run, corpus, size)
 
     return done("measured", measure)
 
@@ -427,26 +424,29 @@ def length_of_theta(run):
     return float(np.sqrt(sum(np.square(x, dtype=float).sum() for one in counted for x in one)))
 
 
-def free(run, corpus, size, seed=0):
+def music_of(run, corpus, size):
+    """What it makes with all its σ after held-out primers: notes, level, and what gives it away."""
+    music = evaluation.measure(list(free(run, corpus, size)), judges(corpus), CONFIG)
+    told = {scale: round(rate, 3) for scale, rate in music.two_sample.items()}
+    return {"onsets": round(music.onsets, 2), "level": round(music.level, 2), "told_by": told}
+
+
+def free(run, corpus, size):
     """Features (clips, T, m) that a run makes after as many held-out primers, with all its σ."""
-    primers = evaluation.excerpts(corpus, "validation", 1.5, size.clips)
-    frames = corpus.config.frames(size.seconds)
+    primers = np.stack(evaluation.excerpts(corpus, "validation", 1.5, size.clips))
     sampling = dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0)
-    primers = np.stack(primers)
-    number = len(primers)
-    return generation.generate(
-        run, frames, primer=primers, sequences=number, seed=seed, **sampling
-    ).vectors
+    frames, number = corpus.config.frames(size.seconds), len(primers)
+    return generation.generate(run, frames, primer=primers, sequences=number, **sampling).vectors
 
 
-def judges(corpus, size):
+def judges(corpus):
     return evaluation.excerpts(corpus, "validation", evaluation.JUDGED, 32)
 
 
-def of_real_music(corpus, size):
+def of_real_music(corpus):
     """The same measures of other real music, from the training pieces."""
     other = evaluation.excerpts(corpus, "train", evaluation.JUDGED, 32)
-    music = evaluation.measure(other, judges(corpus, size), CONFIG)
+    music = evaluation.measure(other, judges(corpus), CONFIG)
     told = {scale: round(rate, 3) for scale, rate in music.two_sample.items()}
     copying = round(likelihood.copying(corpus), 2)
     return {"onsets": round(music.onsets, 2), "told_by": told, "copying": copying}

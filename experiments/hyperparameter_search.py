@@ -24,8 +24,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from bach_corpus import small_corpus
+from beyond_the_paper import music_of
 
-from cmc_helpers import corpora, runs, training
+from cmc_helpers import corpora, evaluation, likelihood, runs, training
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import provenance, write
@@ -38,8 +39,17 @@ GIVEN = {
     "the paper": dict(stack="paper", layers=5, units=100, components=10, frames=1)
     | dict(learning_rate=2e-3, input_noise=0.01, steps=128),
 }
-FULL = SimpleNamespace(trials=24, frames=819_200, batch_frames=4096, workers=os.cpu_count())
-SMALL = SimpleNamespace(trials=3, frames=4096, batch_frames=256, workers=1)
+FULL = SimpleNamespace(
+    trials=20,
+    frames=819_200,
+    batch_frames=4096,
+    workers=os.cpu_count(),
+    clips=24,
+    seconds=30,
+)
+SMALL = SimpleNamespace(
+    trials=3, frames=4096, batch_frames=256, workers=1, clips=2, seconds=evaluation.JUDGED + 1
+)
 
 
 def main(arguments=None):
@@ -57,8 +67,10 @@ def main(arguments=None):
         if given.small:
             small_corpus(work)
         size = SMALL if given.small else FULL
-        search(work / "corpus" if given.small else given.corpus, size, work)
-        write(given.output, provenance(COMMAND) | described(work, size))
+        data = Path(work / "corpus" if given.small else given.corpus)
+        search(data, size, work)
+        found = described(work, size, corpora.load_corpus(data))
+        write(given.output, provenance(COMMAND) | found)
 
 
 def study_in(work, seed=0):
@@ -111,7 +123,7 @@ def finished(study):
 
 def work_on(data, size, work, number):
     """Make trials until there are enough of them."""
-    corpus = corpora.load_corpus(Path(data))
+    corpus = corpora.load_corpus(data)
     study = study_in(work, seed=number + finished(study_in(work)))
     quiet_tensorflow()
     while finished(study) + size.workers - 1 < size.trials or not finished(study):
@@ -148,11 +160,12 @@ def nats(trial, corpus, size, work):
 
     try:
         training.train(corpus, folder, network, config, progress=prune)
-        losses = told()
-        trial.report(losses[-1], PARTS)
-        return min(losses)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    except optuna.TrialPruned:
+        shutil.rmtree(folder)
+        raise
+    losses = told()
+    trial.report(losses[-1], PARTS)
+    return min(losses)
 
 
 def propose(trial):
@@ -169,22 +182,33 @@ def propose(trial):
     )
 
 
-def described(work, size):
-    """Every trial that came to an end, and what Optuna says mattered."""
+def described(work, size, corpus):
+    """Every trial that came to an end, what Optuna says mattered, and what some of them make."""
     import optuna
 
     study = study_in(work)
+    quiet_tensorflow()
+    whole = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    shown = {
+        name: next(trial.number for trial in whole if trial.params == settings)
+        for name, settings in GIVEN.items()
+    }
+    shown["the best"] = study.best_trial.number
+    kept = {name: runs.load(work / f"trial_{number}") for name, number in shown.items()}
     ended = [trial for trial in study.get_trials() if trial.state.name in ("COMPLETE", "PRUNED")]
     importance = {}
-    if len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) > 3:
+    if len(whole) > 3:
         found = optuna.importance.get_param_importances(
             study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
         )
         importance = {name: round(float(share), 3) for name, share in found.items()}
     return {
         "frames_heard": size.frames,
-        "given": list(GIVEN),
-        "best": study.best_trial.number,
+        "shown": {
+            name: {"trial": shown[name], "nats": round(likelihood.held_out(run, corpus), 2)}
+            | music_of(run, corpus, size)
+            for name, run in kept.items()
+        },
         "importance": importance,
         "trials": [
             {
