@@ -78,8 +78,8 @@ def fates(name, seconds=30, sequences=4):
     return [analysis.fate(features_to_amplitudes(x, run.features)) for x in made.vectors]
 
 
-@pytest.mark.parametrize("name", ["bach", "passage", "singer"])
-def test_music_stays_alive(name):
+@pytest.mark.parametrize("name", ["bach", "passage", "singer", "laughter"])
+def test_what_ships_stays_alive(name):
     assert fates(name) == 4 * ["alive"]
     assert measured(name)["generated"]["fates"] == {"alive": 32}
 
