@@ -8,7 +8,8 @@ updates each time, from two seeds, and only one thing differs at once:
 - copies: half an hour of music alone, or with copies of it up to two semitones lower and higher,
   made in five ways. `right` says how near each way comes to the score played in the other key.
 - hours: more and more music, each amount holding the smaller ones.
-- overfitting: five minutes, as the paper did, heard over and over; with λ/2 ‖θ‖² of several λ.
+- overfitting: five minutes, as the paper did, heard over and over; with nothing against it, with
+  λ/2 ‖θ‖² of several λ, and with noise on the inputs.
 - memory: how near the music of these networks, and of two that ship, comes to what they learned.
 
 What is done stays in --work, so the same command goes on where it was stopped. Results:
@@ -52,6 +53,13 @@ COMMAND = "python experiments/beyond_the_paper.py --corpus CORPUS"
 RATE = 16_000  # Hz, twice that of the features: what is moved down leaves no gap at the top
 SEMITONES = (-2, -1, 1, 2)
 WAYS = ("score", "resampled", "phase vocoder", "stretched", "shifted")
+REMEDIES = {  # against over-fitting: (λ, standard deviation of the noise on the inputs)
+    "nothing": (0.0, 0.0),
+    "λ = 0.01": (0.01, 0.0),
+    "λ = 0.1": (0.1, 0.0),
+    "λ = 1": (1.0, 0.0),
+    "noise": (0.0, 0.1),
+}
 FULL = SimpleNamespace(
     network=dict(layers=2, units=128),
     updates=400,
@@ -60,7 +68,7 @@ FULL = SimpleNamespace(
     seeds=(0, 1),
     copied=30.0,  # minutes
     ways=WAYS,
-    penalties=(0.0, 3e-4, 3e-3, 3e-2),
+    remedies=REMEDIES,
     minutes=(5.0, 15.0, 30.0, 60.0, 120.0, 1e9),
     overfitted=5.0,
     epochs=25,
@@ -73,7 +81,7 @@ FULL = SimpleNamespace(
 SMALL = SimpleNamespace(
     **vars(FULL)
     | dict(network=dict(layers=1, units=4), updates=4, batch=2, steps=8, seeds=(0,), copied=0.2)
-    | dict(ways=WAYS[:2], penalties=(0.0, 3e-3))
+    | dict(ways=WAYS[:2], remedies={name: REMEDIES[name] for name in ("nothing", "noise")})
     | dict(minutes=(0.2, 1e9), overfitted=0.2, epochs=2, epoch=1, watched=1, compared=1)
     | dict(clips=2, seconds=21)
 )
@@ -116,18 +124,19 @@ class Material:
 @dataclass(frozen=True)
 class Job:
     """A network to be trained. minutes: of music. way: of the copies it gets besides, or "". long:
-    heard over and over. penalty: λ."""
+    heard over and over. penalty: λ. noise: on the inputs."""
 
     minutes: float
     way: str = ""
     seed: int = 0
     long: bool = False
     penalty: float = 0.0
+    noise: float = 0.1
 
     @property
     def name(self):
         words = [f"{self.minutes:g} minutes", self.way, f"seed {self.seed}"]
-        words += ["long", f"penalty {self.penalty:g}"] if self.long else []
+        words += ["long", f"penalty {self.penalty:g}", f"noise {self.noise:g}"] * self.long
         return ", ".join(filter(None, words)).replace(" ", "_")
 
 
@@ -142,23 +151,22 @@ def find(material, work):
             for way in ("", *size.ways)
         }
         minutes = {m: [Job(m, seed=s) for s in size.seeds] for m in size.minutes}
-        seeds = {p: size.seeds[:1] if p else size.seeds for p in size.penalties}
-        penalties = {
-            p: [Job(size.overfitted, "", s, True, p) for s in seeds[p]] for p in size.penalties
+        over = {
+            name: [Job(size.overfitted, "", s, True, *remedy) for s in size.seeds]
+            for name, remedy in size.remedies.items()
         }
-        jobs = {
-            job for plan in (copies, minutes, penalties) for row in plan.values() for job in row
-        }
+        rows = [row for plan in (copies, minutes, over) for row in plan.values()]
+        jobs = {job for row in rows for job in row}
         jobs = sorted(jobs, key=lambda job: (job.seed, job.name))
         pool.map("Training", trained, [(job,) for job in jobs])
         found = pool.map("Measuring", measured, [(job,) for job in jobs])
     found = dict(zip(jobs, found, strict=True))
     corpus, _ = material.open()
 
-    def results(plan, name="{:g}"):
-        return {name.format(what): [found[job] for job in row] for what, row in plan.items()}
+    def results(plan):
+        return {name: [found[job] for job in row] for name, row in plan.items()}
 
-    amounts = {length(corpus, m): row for m, row in minutes.items()}
+    amounts = {f"{length(corpus, m):.3g}": row for m, row in minutes.items()}
     whole = minutes[size.minutes[-1]][0]
     return provenance(COMMAND) | {
         "network": size.network,
@@ -167,14 +175,14 @@ def find(material, work):
         "seconds": size.seconds,
         "real": of_real_music(corpus),
         "right": right,
-        "copies": results(copies, "{}"),
-        "minutes": results(amounts, "{:.3g}"),
+        "copies": results(copies),
+        "minutes": results(amounts),
         "overfitting": {
             "minutes": size.overfitted,
             "updates_per_epoch": size.epoch,
-            "penalties": results(penalties),
+            "remedies": results(over),
         },
-        "memory": done("memory", lambda: memory(material, work, penalties[0.0][0], whole)),
+        "memory": done("memory", lambda: memory(material, work, over["nothing"][0], whole)),
     }
 
 
@@ -367,6 +375,7 @@ def trained(material, work, job):
         batch=size.batch // 2 if job.long else size.batch,
         steps=size.steps,
         weight_penalty=job.penalty,
+        input_noise=job.noise,
         keep="last" if job.long else "best",
         seed=job.seed,
     )

@@ -81,7 +81,7 @@ def test_every_way_but_the_score_makes_a_copy_of_a_recording(beyond):
 def test_no_two_networks_share_a_folder(beyond):
     size = beyond.FULL
     jobs = [beyond.Job(m, way, s) for m in size.minutes for way in ("", *size.ways) for s in (0, 1)]
-    jobs += [beyond.Job(5.0, "", s, True, p) for s in (0, 1) for p in size.penalties]
+    jobs += [beyond.Job(5.0, "", s, True, *r) for s in (0, 1) for r in size.remedies.values()]
     assert len({job.name for job in jobs}) == len(jobs)
 
 
