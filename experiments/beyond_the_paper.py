@@ -7,10 +7,10 @@ updates each time, and only one thing differs at once; from two seeds where it m
 
 - copies: half an hour of music alone, or with copies of it up to two semitones lower and higher,
   made in five ways. `right` says how near each way comes to the score played in the other key.
-- hours: more and more music, each amount holding the smaller ones.
+- minutes: more and more music, each amount holding the smaller ones.
 - overfitting: one minute, heard over and over; with nothing against it, with λ/2 ‖θ‖² of several λ,
   and with noise on the inputs.
-- memory: how near the music of these networks, and of two that ship, comes to what they learned.
+- memory: how near the music of some of them, and of the run bach, comes to what they learned.
 
 What is done stays in --work, so the same command goes on where it was stopped. Results:
 experiments/beyond_the_paper.json. --small does the same within a minute to four short pieces, and
