@@ -40,7 +40,7 @@ GIVEN = {
     | dict(learning_rate=2e-3, input_noise=0.01, steps=128),
 }
 FULL = SimpleNamespace(
-    trials=16,
+    trials=20,
     frames=819_200,
     batch_frames=4096,
     workers=os.cpu_count(),
