@@ -40,8 +40,8 @@ GIVEN = {
     | dict(learning_rate=2e-3, input_noise=0.01, steps=128),
 }
 FULL = SimpleNamespace(
-    trials=20,
-    frames=819_200,
+    trials=16,
+    frames=409_600,
     batch_frames=4096,
     workers=os.cpu_count(),
     clips=24,
@@ -145,11 +145,11 @@ def nats(trial, corpus, size, work):
     )
     folder = work / f"trial_{trial.number}"
     shutil.rmtree(folder, ignore_errors=True)
-    constant = training.fit_normaliser(corpus, frames).log_volume
+    constant = training.fit_normaliser(corpus, frames).log_volume / frames  # a frame's, as the loss
 
     def told():
         losses = runs.read_history(folder / runs.HISTORY)["validation_loss"]
-        return [(loss - constant) / frames for loss in losses]
+        return [loss - constant for loss in losses]
 
     def prune(done, total, message):
         part = done // batches  # the history of a part is written before the next one begins
