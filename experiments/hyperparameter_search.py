@@ -145,11 +145,11 @@ def nats(trial, corpus, size, work):
     )
     folder = work / f"trial_{trial.number}"
     shutil.rmtree(folder, ignore_errors=True)
-    constant = training.fit_normaliser(corpus, frames).log_volume / frames  # a frame's, as the loss
+    normaliser = training.fit_normaliser(corpus, frames)
 
     def told():
         losses = runs.read_history(folder / runs.HISTORY)["validation_loss"]
-        return [loss - constant for loss in losses]
+        return [in_features(loss, normaliser, frames) for loss in losses]
 
     def prune(done, total, message):
         part = done // batches  # the history of a part is written before the next one begins
@@ -166,6 +166,11 @@ def nats(trial, corpus, size, work):
     losses = told()
     trial.report(losses[-1], PARTS)
     return min(losses)
+
+
+def in_features(loss, normaliser, frames):
+    """Nats per frame in normalised units → in those of the features, which all networks share."""
+    return loss - normaliser.log_volume / frames
 
 
 def propose(trial):

@@ -122,6 +122,23 @@ def test_the_given_trials_lie_in_the_space_that_is_searched(search):
         assert proposed == settings
 
 
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_the_search_compares_networks_of_one_and_of_several_frames_a_step(search, frames):
+    """A Gaussian of z = 3 x has the same density in x, however many frames a step has."""
+    from cmc_helpers import mixtures
+    from cmc_helpers.features import Normaliser
+
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    normaliser = Normaliser(np.zeros(5 * frames), 3 * np.eye(5 * frames))
+    z = normaliser.transform(x.reshape(-1, 5 * frames)).astype(float)
+    width = 5 * frames
+    standard = mixtures.Mixture(np.zeros(1), np.zeros((1, width)), np.ones(1))
+    loss = -mixtures.log_density(z, standard).mean() / frames
+    narrow = mixtures.Mixture(np.zeros(1), np.zeros((1, 5)), np.full(1, 1 / 3))
+    wanted = -mixtures.log_density(x, narrow).mean()
+    assert search.in_features(loss, normaliser, frames) == pytest.approx(wanted, abs=1e-5)
+
+
 def test_a_search_goes_on_where_it_was_stopped(search, tmp_path):
     study = search.study_in(tmp_path)
     study.enqueue_trial({"x": 0.5})
