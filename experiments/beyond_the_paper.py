@@ -34,11 +34,13 @@ from bach_corpus import CONFIG, small_corpus, whole_corpus
 from cmc_helpers import (
     analysis,
     bach,
+    corpora,
     evaluation,
     generation,
     likelihood,
     networks,
     runs,
+    soundfonts,
     training,
     transposition,
 )
@@ -119,7 +121,9 @@ class Material:
 
     def open(self):
         """The corpus, and the instrument that plays like it."""
-        return small_corpus(Path(self.data).parent) if self.small else whole_corpus(self.data)
+        if self.small:  # it is built already; many processes may read it, not one more build it
+            return corpora.load_corpus(Path(self.data)), soundfonts.AdditivePiano()
+        return whole_corpus(self.data)
 
 
 @dataclass(frozen=True)
