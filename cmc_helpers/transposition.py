@@ -9,7 +9,6 @@ Notebook: 13.
 import numpy as np
 
 from cmc_helpers.features import (
-    GROUP_WIDTHS,
     expand_magnitudes,
     features_to_amplitudes,
     reduce_magnitudes,
@@ -77,9 +76,3 @@ def shifted(features, count):
     source = np.arange(features.shape[1]) - count
     inside = (source >= 0) & (source < features.shape[1])
     return np.where(inside, features[:, source % features.shape[1]], 0)
-
-
-def centres(config):
-    """The frequency in the middle of each feature, in Hz: (100,)."""
-    ends = np.cumsum(GROUP_WIDTHS)
-    return (ends - GROUP_WIDTHS / 2 - 0.5) * config.sample_rate / config.fft

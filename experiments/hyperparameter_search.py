@@ -24,7 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from bach_corpus import small_corpus
-from beyond_the_paper import music_of
+from beyond_the_paper import music_of, one_thread
 
 from cmc_helpers import corpora, evaluation, likelihood, runs, training
 from cmc_helpers.networks import NetworkConfig
@@ -108,12 +108,6 @@ def search(data, size, work):
             time.sleep(1)
         for future in waiting:
             future.result()
-
-
-def one_thread():
-    """Before anything computes in this process: small networks gain nothing from two threads."""
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = "1"
 
 
 def finished(study):

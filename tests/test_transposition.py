@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmc_helpers import transposition
-from cmc_helpers.features import GROUP_WIDTHS, FeatureConfig, extract_features
+from cmc_helpers.features import FeatureConfig, extract_features
 
 CONFIG = FeatureConfig.preset("default")
 RATE = 8000
@@ -118,10 +118,3 @@ def test_the_vocoder_is_librosa_s():
     waveform = tone(300) + tone(700)
     wanted = librosa.effects.pitch_shift(waveform, sr=RATE, n_steps=4)
     np.testing.assert_array_equal(transposition.vocoded(waveform, 4, RATE), wanted)
-
-
-def test_centres_are_where_a_tone_fills_its_feature():
-    centres = transposition.centres(CONFIG)
-    assert len(centres) == len(GROUP_WIDTHS)
-    for k in (5, 20, 40, 70, 97):
-        assert extract_features(tone(centres[k]), CONFIG)[50].argmax() == k
