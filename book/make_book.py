@@ -32,6 +32,7 @@ PAGES = (
     "benchmarks/*.md",
     "data_samples/README.md",
 )
+PICTURES, SOUNDS = "docs/*.png", "docs/*.wav"  # what pages show and play
 MATHJAX = "tex-svg-full.js"  # all of MathJax, its letters included, in one file
 
 FENCED = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
@@ -79,6 +80,8 @@ def lay_out(folder, root=ROOT):
             if not re.search("^# ", FENCED.sub("", text), re.MULTILINE):
                 text = f"# {page.stem.replace('_', ' ').capitalize()}\n\n{text}"
             target.write_text(markdown(text, page, pages, root), "utf-8")
+    for picture in root.glob(PICTURES):
+        shutil.copy(picture, folder / picture.relative_to(root))
     for page, text in modules(pages, root).items():
         (folder / page).parent.mkdir(exist_ok=True)
         (folder / page).write_text(text, "utf-8")
@@ -136,7 +139,7 @@ def markdown(text, page, pages, root=ROOT):
         there = Path(os.path.normpath(page.parent / match[1]))
         if there.parent.name == "solutions":  # they are folded up in their lesson
             there = there.parent.parent / there.name
-        if "://" in match[1] or not (root / there).exists():
+        if "://" in match[1] or not (root / there).exists() or there.match(PICTURES):
             return match[1]
         if there in pages:
             return os.path.relpath(there, page.parent)
@@ -231,6 +234,8 @@ def build(out):
         doctrees = ["-d", f"{folder}/doctrees"]
         if build_main([*quiet, *doctrees, "-c", str(HERE), str(source), str(made)]):
             raise BookError("Sphinx could not make the book: its messages stand above")
+        for sound in ROOT.glob(SOUNDS):  # a player names it, and Sphinx does not look there
+            shutil.copy(sound, made / sound.relative_to(ROOT))
         (made / ".buildinfo").unlink(missing_ok=True)
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(made, out)
