@@ -3,7 +3,7 @@
     python experiments/beyond_the_paper.py --corpus CORPUS [--work FOLDER]
 
 CORPUS is a folder made by `cmc corpus --bach`. One small network, trained with the same number of
-updates each time, and only one thing differs at once; from two seeds where it matters most:
+updates each time, and only one thing differs at once; each of them from two seeds:
 
 - copies: half an hour of music alone, or with copies of it up to two semitones lower and higher,
   made in five ways. `right` says how near each way comes to the score played in the other key.
@@ -68,7 +68,6 @@ FULL = SimpleNamespace(
     batch=32,
     steps=128,
     seeds=(0, 1),
-    repeated=("", "score", "resampled", 30.0, 1e9, "nothing"),
     copied=30.0,  # minutes
     ways=WAYS,
     remedies=REMEDIES,
@@ -152,12 +151,12 @@ def find(material, work):
         right = done("right", lambda: compare_ways(pool))
         pool.map("Playing", render, [(way, s) for way in size.ways for s in SEMITONES])
         copies = {
-            way or "none": [Job(size.copied, way, s) for s in seeds(size, way)]
+            way or "none": [Job(size.copied, way, s) for s in size.seeds]
             for way in ("", *size.ways)
         }
-        minutes = {m: [Job(m, seed=s) for s in seeds(size, m)] for m in size.minutes}
+        minutes = {m: [Job(m, seed=s) for s in size.seeds] for m in size.minutes}
         over = {
-            name: [Job(size.overfitted, "", s, True, *remedy) for s in seeds(size, name)]
+            name: [Job(size.overfitted, "", s, True, *remedy) for s in size.seeds]
             for name, remedy in size.remedies.items()
         }
         rows = [row for plan in (copies, minutes, over) for row in plan.values()]
@@ -189,11 +188,6 @@ def find(material, work):
         },
         "memory": done("memory", lambda: memory(material, work, over["nothing"][0], whole)),
     }
-
-
-def seeds(size, what):
-    """All seeds of those that are compared most closely, one of the others."""
-    return size.seeds if what in size.repeated else size.seeds[:1]
 
 
 class Pool:
@@ -429,10 +423,12 @@ def measured(material, work, job):
             "nats_two_semitones_away": round(likelihood.held_out(run, moved_away), 2),
             "loss": [round(float(x), 2) for x in history[0]],
             "held_out_loss": [round(float(x), 2) for x in history[1]],
-        }
-        if job.long:
-            return found | {"length_of_theta": round(length_of_theta(runs.load(folder)), 1)}
-        return found | music_of(run, corpus, size)
+        } | music_of(run, corpus, size)
+        if job.long:  # all of the above is of the network at its best; this is of the last one
+            last = runs.load(folder)
+            found["length_of_theta"] = round(length_of_theta(last), 1)
+            found["at_the_end"] = music_of(last, corpus, size)
+        return found
 
     return done("measured", measure)
 
