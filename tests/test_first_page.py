@@ -1,11 +1,14 @@
-"""What the first page shows and plays is what its command makes, and is as its words say."""
+"""What the first page shows and plays is what its command makes, and is as its words say; it and
+the pages behind it leave nothing out."""
 
 import importlib.util
 import io
+import re
 
+import nbformat
 import numpy as np
 import pytest
-from notebook_rules import ROOT
+from notebook_rules import LESSONS, ROOT
 
 from cmc_helpers.audio import read_audio
 
@@ -48,3 +51,31 @@ def test_the_picture_is_one(made):
         for folder in (made, ROOT / "docs")
     }
     assert len(sizes) == 1
+
+
+def test_every_lesson_has_a_row_in_order():
+    names = [path.stem for path in LESSONS]
+    first = nbformat.read(LESSONS[0], as_version=4)
+    for text, rows in {
+        (ROOT / "README.md").read_text("utf-8"): names,
+        "\n".join(cell.source for cell in first.cells): names[1:],  # itself it need not name
+    }.items():
+        assert re.findall(r"(?m)^\|[^|\n]*\[\w+\]\((?:notebooks/)?(\w+)\.ipynb\)", text) == rows
+
+
+def test_every_measurement_has_a_row():
+    text = (ROOT / "docs" / "measurements.md").read_text("utf-8")
+    scripts = [path for folder in ("benchmarks", "experiments") for path in _scripts(ROOT / folder)]
+    assert len(scripts) > 10
+    for path in scripts:
+        named = path.relative_to(ROOT).as_posix()
+        in_make = re.search(rf"(?m)^(\w+):.*\n(?:\t.*\n)*?\t\$\(IN_VENV\) {named}", MAKEFILE)
+        assert named in text or (in_make and f"`make {in_make[1]}`" in text), named
+
+
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+def _scripts(folder):
+    """The scripts of a folder that a user calls: those that have a command line."""
+    return [path for path in sorted(folder.glob("*.py")) if "__main__" in path.read_text("utf-8")]
