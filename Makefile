@@ -19,7 +19,7 @@ stale = $(shell test -x $(1)/bin/python && \
 STALE := $(call stale,.venv)
 STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test colab notebooks book bench samples links lint clean $(STALE) $(STALE_COLAB)
+.PHONY: help setup lab play test colab guard notebooks book bench samples links lint clean $(STALE) $(STALE_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: setup  ## run every test: the package's, then every cell of every notebook
 
 colab: .venv-colab/.ready  ## run every notebook with the versions that Colab has
 	$(COLAB) -m pytest --nbval-lax $(NBVAL) --disable-warnings notebooks $(ARGS)
+
+guard: setup  ## run all notebooks ten times, each under other circumstances, and tell
+	$(IN_VENV) notebooks/guard.py $(ARGS)
 
 notebooks: setup  ## run all notebooks again and store their outputs
 	$(IN_VENV) notebooks/execute.py
