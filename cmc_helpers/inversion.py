@@ -24,9 +24,11 @@ from cmc_helpers.features import (
 )
 
 BLOCK = 256  # frames that are transformed at once: their spectra stay in the processor's cache
+PIECE = 8192  # frames that are searched at once, 65 seconds; a multiple of BLOCK
 SEGMENT = 2048  # frames whose phase gradient is integrated at once: 16 seconds
 SILENT = 1e-6  # 120 dB below the loudest: phases there are not worth an integral
 FADE = 32  # samples: 4 ms
+RINGING = 2  # seconds beyond which the A-curve, undone, rings 100 dB below the sound
 TINY = np.float32(1e-30)  # what is divided by is never quite 0
 
 # How far a reflection leads: `benchmarks/inversion.py` finds 0.85 to 0.97 alike.
@@ -65,16 +67,16 @@ def invert_features(features, config, method="pghi-fast-griffin-lim", **changes)
     (`iterations=…`, `momentum=…`, `expansion=…`, `insistence=…`). Raises ValueError for features
     of another width, for NaN or infinite values, and for an unknown method or expansion.
     """
-    features = np.asarray(features, np.float64)
+    features = np.asarray(features)
     if features.ndim != 2 or features.shape[1] != len(GROUP_WIDTHS) or len(features) == 0:
         raise ValueError(f"features have the shape (frames, 100), not {features.shape}")
-    amplitudes = features_to_amplitudes(features, config)
+    amplitudes = features_to_amplitudes(np.asarray(features, np.float64), config)
     if not (np.isfinite(features).all() and np.isfinite(amplitudes).all()):
         raise ValueError("the features hold NaN or infinite values: no sound can be made of them")
-    waveform = _found(amplitudes, config, method, changes)
-    # Room on both sides: the curve is undone in a circle, and the end must not ring at the start.
-    room = config.sample_rate // 4
-    return fade(unweight(np.pad(waveform, room), config)[room:-room])
+    settings = _settings(method, changes)
+    goal = _goal(amplitudes, settings)
+    del amplitudes  # of an hour of sound: 360 MB
+    return fade(_unweighted(_found(goal, config, settings), config))
 
 
 def invert_magnitudes(magnitudes, config, method="pghi-fast-griffin-lim", **changes):
@@ -89,7 +91,8 @@ def invert_magnitudes(magnitudes, config, method="pghi-fast-griffin-lim", **chan
         raise ValueError(f"magnitudes have the shape (frames, {bins}), not {magnitudes.shape}")
     if not (np.isfinite(magnitudes).all() and (magnitudes >= 0).all()):
         raise ValueError("the magnitudes hold negative, NaN or infinite values: take absolute ones")
-    return _found(magnitudes, config, method, changes)
+    settings = _settings(method, changes)
+    return _found(_goal(magnitudes, settings), config, settings)
 
 
 def iterates(wanted, config, method="pghi-fast-griffin-lim", **changes):
@@ -99,26 +102,64 @@ def iterates(wanted, config, method="pghi-fast-griffin-lim", **changes):
     who want to stop on their own.
     """
     settings = _settings(method, changes)
+    goal = _goal(wanted, settings)
+    for waveform in _search(settings.start(goal.guess, config), goal, config, settings):
+        yield waveform * goal.level
+
+
+def _found(goal, config, settings):
+    """What a search comes to. All but the start is done a minute at a time, and memory stays small.
+
+    The result is, bit by bit, that of one search: an iteration hears of no more than three frames
+    on either side, and so many for each of them are searched along with a piece.
+    """
+    begin = settings.start(goal.guess, config)
+    found, reach = np.empty_like(begin), config.window // config.hop - 1
+    # Whole blocks, so that every frame is in the company that it would be in otherwise.
+    margin = -(-reach * settings.iterations // BLOCK) * BLOCK
+    for start in range(0, goal.frames, PIECE):
+        stop = min(start + PIECE, goal.frames)
+        around = slice(max(start - margin, 0), min(stop + margin, goal.frames))
+        search = _search(begin[_samples(around, config)], goal.part(around), config, settings)
+        waveform = next(itertools.islice(search, settings.iterations, None))
+        search.close()  # its spectra are not needed any more
+        inside = slice(start - around.start, stop - around.start)
+        found[_samples(slice(start, stop), config)] = waveform[_samples(inside, config)]
+    return found * goal.level
+
+
+def _unweighted(waveform, config):
+    """Undo the A-curve, a minute at a time, with so much around it that nothing is missed."""
+    # Room on both sides: the curve is undone in a circle, and the end must not ring at the start.
+    room, around = config.sample_rate // 4, RINGING * config.sample_rate
+    undone, size = np.empty(len(waveform)), PIECE * config.hop
+    for start in range(0, len(waveform) - config.window + 1, size):
+        stop = start + size if start + size + config.window <= len(waveform) else len(waveform)
+        before = min(start, around)
+        heard = np.pad(waveform[start - before : stop + around], room)
+        undone[start:stop] = unweight(heard, config)[room + before :][: stop - start]
+    return undone
+
+
+def _goal(wanted, settings):
+    """What is searched for: at a level of 1, for single precision has a range to keep."""
     wanted = np.asarray(wanted)
-    level = np.float64(wanted.max() or 1)  # single precision has a range to keep: search at 1
-    wanted = guess = (wanted / level).astype(np.float32)
+    level = np.float64(wanted.max() or 1)
+    scaled = np.empty(wanted.shape, np.float32)
+    wanted = guess = np.divide(wanted, level, out=scaled, casting="same_kind")
     if wanted.shape[1] == len(GROUP_WIDTHS):
         guess = expand(wanted, settings.expansion)
         wanted = wanted if settings.insistence < 1 else guess
-    goal = _Goal(wanted, guess, settings.insistence)
-    search = alternating_reflections(settings.start(guess, config), goal, config)
-    for waveform in itertools.islice(search, settings.reflections):
-        yield waveform * level
+    return _Goal(wanted, guess, settings.insistence, level)
+
+
+def _search(waveform, goal, config, settings):
+    """The waveforms of a search: the one it begins with, then one after each iteration."""
+    search = alternating_reflections(waveform, goal, config)
+    yield from itertools.islice(search, settings.reflections)
     reflected = next(search)
     search.close()  # its spectra are not needed any more
-    for waveform in griffin_lim(reflected, goal, config, settings.momentum):
-        yield waveform * level
-
-
-def _found(wanted, config, method, changes):
-    iterations = _settings(method, changes).iterations
-    waveforms = iterates(wanted, config, method, **changes)
-    return next(itertools.islice(waveforms, iterations, None))
+    yield from griffin_lim(reflected, goal, config, settings.momentum)
 
 
 def _settings(method, changes):
@@ -391,13 +432,18 @@ class _Goal:
     """What the iterations ask of a spectrum's magnitudes.
 
     wanted: magnitudes (T, 257), or group means (T, 100) together with a guess (T, 257) of the
-    shape inside the groups, of which the share `insistence` is asked for.
+    shape inside the groups, of which the share `insistence` is asked for. level: by which what is
+    found is to be multiplied.
     """
 
-    def __init__(self, wanted, guess=None, insistence=0.0):
-        self.wanted, self.guess = np.asarray(wanted, np.float32), guess
+    def __init__(self, wanted, guess=None, insistence=0.0, level=1.0):
+        self.wanted, self.guess, self.level = np.asarray(wanted, np.float32), guess, level
         self.insistence = np.float32(insistence)
         self.frames = len(self.wanted)
+
+    def part(self, frames):
+        """The same for a slice of the frames."""
+        return _Goal(self.wanted[frames], self.guess[frames], self.insistence)
 
     def approach(self, block, spectra):
         """Scale the spectra of a block of frames in place, to what is wanted of them."""
@@ -418,8 +464,13 @@ def _blocks(waveform, frames, config):
     """The blocks of frames, as slices, each with the piece of the waveform that they lie in."""
     for start in range(0, frames, BLOCK):
         stop = min(start + BLOCK, frames)
-        piece = slice(start * config.hop, (stop - 1) * config.hop + config.window)
-        yield slice(start, stop), waveform[piece]
+        block = slice(start, stop)
+        yield block, waveform[_samples(block, config)]
+
+
+def _samples(frames, config):
+    """The samples, as a slice, that a slice of frames lies in."""
+    return slice(frames.start * config.hop, (frames.stop - 1) * config.hop + config.window)
 
 
 def stft(waveform, config):

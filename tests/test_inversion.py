@@ -211,6 +211,24 @@ def test_blocks_leave_no_seams(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("frames", [513, 600, 1500])
+@pytest.mark.parametrize("method", ["pghi-fast-griffin-lim", "fast-griffin-lim", "pghi"])
+def test_a_long_sound_is_found_in_pieces_bit_by_bit_as_if_it_were_one(monkeypatch, method, frames):
+    magnitudes = magnitude_spectrogram(np.resize(chords(), 64 * frames + 192), CONFIG)
+    whole = invert_magnitudes(magnitudes, CONFIG, method)
+    monkeypatch.setattr(inversion, "PIECE", 512)
+    np.testing.assert_array_equal(invert_magnitudes(magnitudes, CONFIG, method), whole)
+
+
+def test_undoing_the_a_curve_in_pieces_is_heard_by_nobody(monkeypatch):
+    waveform = np.random.default_rng(0).standard_normal(64 * 2000 + 192)
+    whole = inversion._unweighted(waveform, CONFIG)
+    monkeypatch.setattr(inversion, "PIECE", 512)
+    difference = inversion._unweighted(waveform, CONFIG) - whole
+    assert difference.any()
+    assert np.linalg.norm(difference) < 1e-4 * np.linalg.norm(whole)
+
+
 def test_segments_of_the_phase_integral_fit_together(monkeypatch):
     """A tone's phase runs on through the border of two segments."""
     magnitudes = magnitudes_of(tone(443.7))
