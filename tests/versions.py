@@ -111,7 +111,7 @@ def install(python, chosen, folder):
     folder.parent.mkdir(exist_ok=True)
     if chosen == "oldest":
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-        bounds = folder.with_suffix(".txt")
+        bounds = FOLDER / f"{folder.name}.txt"
         bounds.write_text("\n".join(lower_bounds(project)), "utf-8")
         # Without what pyproject.toml tells uv about new versions. A bound that no wheel meets is
         # not true: nobody should have to compile NumPy.
@@ -169,7 +169,7 @@ def one_line(text):
 
 def run(folder, arguments):
     """Run pytest in the environment; returns what `read_report` does."""
-    report = folder.with_suffix(".xml")
+    report = FOLDER / f"{folder.name}.xml"
     report.unlink(missing_ok=True)
     command = [folder / "bin" / "python", "-m", "pytest", "-q", *NBVAL, "--disable-warnings"]
     result = subprocess.run([*command, f"--junitxml={report}", *arguments], cwd=ROOT)
