@@ -2,24 +2,36 @@
 #   PYTHON=/path/to/python3.12   the Python that .venv is made with
 #   ARGS='-k mixture -x'         passed on to pytest, to JupyterLab, or to the benchmark; for
 #                              the book it is the folder to write it to
+#   VERSIONS=newest            .venv gets the newest versions of everything instead of those in
+#                              tests/locked.txt, and keeps them until VERSIONS=locked
 
 PYTHONS = python3.13 python3.12 python3.11 python3 python
 IN_VENV = .venv/bin/python
 COLAB   = .venv-colab/bin/python
 READY   = .venv/.ready
+LOCKED  = tests/locked.txt
 NBVAL   = --nbval-current-env --nbval-cell-timeout 300
 
 # Figures belong into the notebooks, whatever backend the shell prefers.
 unexport MPLBACKEND
 
-# The stamp holds the folder it was made for. A .venv that was interrupted, that came along
-# with a moved folder or that has lost its Python is made anew.
+VERSIONS := $(if $(shell grep -sx newest $(READY)),newest,locked)
+ifeq ($(filter locked newest,$(VERSIONS)),)
+$(error VERSIONS is either locked or newest, not "$(VERSIONS)")
+endif
+NEWEST = $(filter newest,$(VERSIONS))
+
+# The stamp holds the folder it was made for, and "newest" where it was made so. A .venv that was
+# interrupted, that came along with a moved folder, that has lost its Python or that is to change
+# between locked and newest is made anew.
+stamp = printf '%s\n' "$$(pwd -P)" $(1)
 stale = $(shell test -x $(1)/bin/python && \
-    test "$$(cat $(1)/.ready 2>/dev/null)" = "$$(pwd -P)" || echo stale$(1))
-STALE := $(call stale,.venv)
+    test "$$(cat $(1)/.ready 2>/dev/null)" = "$$($(call stamp,$(2)))" || echo stale$(1))
+STALE := $(call stale,.venv,$(NEWEST))
 STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test colab guard notebooks book bench samples links lint clean $(STALE) $(STALE_COLAB)
+.PHONY: help setup lab play test colab guard versions lock notebooks book bench samples links lint \
+    clean $(STALE) $(STALE_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +57,13 @@ colab: .venv-colab/.ready  ## run every notebook with the versions that Colab ha
 guard: setup  ## run all notebooks ten times, each under other circumstances, and tell
 	$(IN_VENV) notebooks/guard.py $(ARGS)
 
+versions: setup  ## run everything on each Python with oldest, locked and newest versions
+	$(IN_VENV) tests/versions.py $(ARGS)
+
+lock: setup  ## write the newest versions into tests/locked.txt
+	$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --extra test --upgrade \
+	    --no-annotate --custom-compile-command 'make lock' --output-file $(LOCKED) pyproject.toml
+
 notebooks: setup  ## run all notebooks again and store their outputs
 	$(IN_VENV) notebooks/execute.py
 
@@ -64,10 +83,12 @@ lint: setup  ## check the style of code and notebooks
 	$(IN_VENV) -m ruff check .
 
 clean:  ## remove .venv and what tools left behind
-	rm -rf .venv .venv-colab book/_build build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
+	rm -rf .venv .venv-colab .versions book/_build build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Make the environment $(1) if it is $(2), stale, and let pip install $(3) into it.
+# Make the environment $(1) if it is $(2), stale, and let pip install $(3) into it, with the versions
+# in the file $(4), if any. As a variable and not as an option it also holds for the tools that build
+# this package: for pip before 25.3 by the first name, since then by the second.
 define environment
 	@rm -f $(1)/.ready; \
 	if [ -n "$(2)" ]; then \
@@ -95,13 +116,16 @@ define environment
 	    "$$picked" -m venv --clear $(1) || exit 1; \
 	fi; \
 	echo "Installing into $(1); the first time takes some minutes."; \
+	$(if $(4),PIP_CONSTRAINT=$(4) PIP_BUILD_CONSTRAINT=$(4)) \
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(3) || { \
-	    echo "The installation did not finish; run make again to repeat it." >&2; exit 1; }; \
-	pwd -P > $(1)/.ready
+	    echo "The installation did not finish; run make again to repeat it." \
+	        $(if $(filter $(LOCKED),$(4)),"If the versions in $(4) are not to be had for" \
+	        "this computer: make setup VERSIONS=newest takes what is.") >&2; exit 1; }; \
+	$(call stamp,$(5)) > $(1)/.ready
 endef
 
-$(READY): pyproject.toml $(STALE)
-	$(call environment,.venv,$(STALE),--editable '.[test]')
+$(READY): pyproject.toml $(LOCKED) $(STALE)
+	$(call environment,.venv,$(STALE),--editable '.[test]',$(if $(NEWEST),,$(LOCKED)),$(NEWEST))
 
 .venv-colab/.ready: pyproject.toml tests/colab.txt $(STALE_COLAB)
-	$(call environment,.venv-colab,$(STALE_COLAB),--constraint tests/colab.txt --editable '.[cells]')
+	$(call environment,.venv-colab,$(STALE_COLAB),--editable '.[cells]',tests/colab.txt)

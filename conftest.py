@@ -1,9 +1,13 @@
 """Every notebook that is run fits into Binder's memory: a peak above the limit is an error.
 
+And in the processes that the tests start, kernels among them, our code calls nothing that is
+about to go: a DeprecationWarning is an error.
+
 It stands here, above `tests` and `notebooks`, because pytest asks a conftest.py only about the
 files below it.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +20,22 @@ def pytest_addoption(parser):
     # Of Binder's 2 GB, JupyterLab and the system take their part.
     # Lower it to see it fail: make test ARGS="-o notebook_megabytes=300"
     parser.addini("notebook_megabytes", "the most a notebook may hold at once", default="1400")
+
+
+def pytest_configure(config):
+    """What filterwarnings in pyproject.toml is for pytest's process, for kernels and commands.
+
+    PYTHONWARNINGS takes no patterns, so each of our modules is named; cells and scripts are
+    `__main__`. An error is only what will change or go: other warnings may be meant for a reader.
+    """
+    root = Path(__file__).parent
+    names = [path.relative_to(root).with_suffix("") for path in root.glob("cmc_helpers/**/*.py")]
+    modules = sorted(".".join(name.parts).removesuffix(".__init__") for name in names)
+    modules.append("__main__")
+    kinds = "DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"
+    filters = [f"error::{kind}:{module}" for module in modules for kind in kinds]
+    given = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(([given] if given else []) + filters)
 
 
 @pytest.hookimpl(wrapper=True)

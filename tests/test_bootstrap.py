@@ -36,7 +36,7 @@ class Checkout:
         self.root.mkdir()
         self.bin.mkdir()
         (self.root / "tests").mkdir()
-        for name in ("Makefile", "pyproject.toml", "tests/colab.txt"):
+        for name in ("Makefile", "pyproject.toml", "tests/colab.txt", "tests/locked.txt"):
             shutil.copy(ROOT / name, self.root / name)
         for name in PYTHONS:  # hide the real ones
             self.script(name, "exit 127")
@@ -60,7 +60,8 @@ class Checkout:
             case "$*" in
             -c*) PYTHONPATH='{site}' exec '{sys.executable}' "$@" ;;
             esac
-            echo "{name} $*" >> '{self.calls_file}'
+            with="${{PIP_CONSTRAINT:+ with $PIP_CONSTRAINT and $PIP_BUILD_CONSTRAINT}}"
+            echo "{name} $*$with" >> '{self.calls_file}'
             case "$*" in
             "-m venv"*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
             "-m pip"*) {pip} ;;
@@ -138,7 +139,8 @@ def test_every_supported_python_makes_the_environment(checkout, version):
     assert checkout.make("setup").returncode == 0
     assert checkout.calls() == [
         "python -m venv --clear .venv",
-        "python -m pip install --quiet --disable-pip-version-check --editable .[test]",
+        "python -m pip install --quiet --disable-pip-version-check --editable .[test]"
+        " with tests/locked.txt and tests/locked.txt",
     ]
 
 
@@ -159,13 +161,42 @@ def test_a_second_setup_installs_nothing(checkout):
     assert [call.split()[2] for call in checkout.calls()] == ["pytest"]
 
 
-def test_new_dependencies_are_installed_into_the_same_environment(checkout):
+@pytest.mark.parametrize("changed", ["pyproject.toml", "tests/locked.txt"])
+def test_new_dependencies_are_installed_into_the_same_environment(checkout, changed):
     checkout.python("python3", "3.12")
     checkout.make("setup")
     checkout.calls()
-    os.utime(checkout.root / "pyproject.toml", FUTURE)
+    os.utime(checkout.root / changed, FUTURE)
     assert checkout.make("setup").returncode == 0
     assert [call.split()[2] for call in checkout.calls()] == ["pip"]
+
+
+def test_the_newest_versions_are_kept_until_the_locked_ones_are_asked_for(checkout):
+    checkout.python("python3", "3.12")
+    told = {}
+    for arguments in (["setup"], ["setup", "VERSIONS=newest"], ["test"], ["test"]):
+        assert checkout.make(*arguments).returncode == 0
+        told[len(told)] = checkout.calls()
+    locked, newest, *tests = told.values()
+    assert locked[1] == f"{newest[1]} with tests/locked.txt and tests/locked.txt"
+    assert "--clear" in newest[0]  # nothing locked is left
+    assert [[call.split()[2] for call in calls] for calls in tests] == [["pytest"]] * 2
+    os.utime(checkout.root / "pyproject.toml", FUTURE)
+    checkout.make("setup")
+    assert checkout.calls() == newest[1:]
+    checkout.make("setup", "VERSIONS=locked")
+    assert checkout.calls() == locked
+
+
+def test_other_versions_than_locked_and_newest_are_refused_in_one_sentence(checkout):
+    sentence = refusal(checkout.make("setup", "VERSIONS=newset"))
+    assert 'VERSIONS is either locked or newest, not "newset"' in sentence
+
+
+def test_where_the_locked_versions_are_not_to_be_had_the_newest_are_named(checkout):
+    checkout.python("python3", "3.12", pip="exit 1")
+    assert "make setup VERSIONS=newest takes what is" in checkout.make("setup").stderr
+    assert "VERSIONS" not in checkout.make("setup", "VERSIONS=newest").stderr
 
 
 @pytest.mark.parametrize("pip", ["exit 1", "kill -9 $PPID"])
@@ -228,7 +259,7 @@ def test_make_colab_runs_every_notebook_with_colab_s_versions(checkout):
     assert checkout.make("colab", "ARGS=-x").returncode == 0
     venv, pip, pytest = checkout.calls()
     assert venv == "python3.11 -m venv --clear .venv-colab"
-    assert pip.endswith("--constraint tests/colab.txt --editable .[cells]")
+    assert pip.endswith("--editable .[cells] with tests/colab.txt and tests/colab.txt")
     assert {"--nbval-lax", "notebooks", "-x"} <= set(pytest.split())
     assert not (checkout.root / ".venv").exists()
     assert checkout.make("colab").returncode == 0
@@ -257,7 +288,7 @@ def test_make_links_hands_the_name_on_in_one_piece(checkout):
 
 
 def test_make_alone_is_make_help_and_lists_every_target(checkout):
-    phony = re.search(r"^\.PHONY: ([a-z ]+) \$", MAKEFILE, re.M)[1].split()
+    phony = re.search(r"^\.PHONY: ([a-z ]+) \\$", MAKEFILE, re.M)[1].split()
     listed = re.findall(r"^make (\w+) +\w.*$", checkout.make().stdout, re.M)
     assert sorted(listed) == sorted(phony)
     assert {"help", "setup", "lab", "test"} <= set(phony)
