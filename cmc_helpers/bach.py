@@ -9,6 +9,7 @@ the same whatever else is built.
 """
 
 import hashlib
+import textwrap
 import warnings
 from dataclasses import dataclass
 from fractions import Fraction
@@ -120,10 +121,15 @@ def read_score(path):
                 Path(path).stem, converter.parse(path, forceSource=True, storePickle=False)
             )
     except Exception as problem:  # a damaged score raises whatever the line of it raises
-        reason = " ".join(str(problem).split())
         raise ScoreError(
-            f"{path} cannot be read as a score: is it MusicXML or kern, and whole? ({reason})"
+            f"{path} cannot be read as a score: is it MusicXML or kern, and whole? "
+            f"({reason(problem)})"
         ) from problem
+
+
+def reason(problem):
+    """What music21 says of a file, in one line that is not too long."""
+    return textwrap.shorten(str(problem), 200, placeholder=" …")
 
 
 def _score(name, stream):

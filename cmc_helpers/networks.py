@@ -17,6 +17,7 @@ from cmc_helpers import mixtures
 
 STACKS = ("paper", "residual")
 CELLS = {"lstm": 2, "rnn": 1, "dense": 0}  # vectors of state that a layer hands to the next step
+_MOST = 100_000  # of anything that is counted: more comes from a slip, or from a hostile file
 _LARGEST_SCALE = 2.0  # of a feature, as a logarithm, before the mean is taken off
 
 
@@ -52,11 +53,13 @@ class NetworkConfig:
         if self.cell not in CELLS:
             raise ValueError(f"there is no cell {self.cell!r}; choose one of {', '.join(CELLS)}")
         for name in ("features", "layers", "units", "frames", "components"):
-            least = int(name != "components")
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not self.sigma_floor > 0:
-            raise ValueError(f"sigma_floor must be above 0, not {self.sigma_floor}")
+            least, number = int(name != "components"), getattr(self, name)
+            if not least <= number <= _MOST or number != int(number):
+                raise ValueError(
+                    f"{name} must be a whole number from {least} to {_MOST}, not {number!r:.20}"
+                )
+        if not 0 < self.sigma_floor < 100:
+            raise ValueError(f"sigma_floor must be above 0 and below 100, not {self.sigma_floor}")
 
     def to_dict(self):
         """Plain numbers and strings, ready for JSON."""
