@@ -8,12 +8,11 @@ import os
 import secrets
 import stat
 import sys
+import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-
-_UNPACKED = 20  # times its own size: what a ZIP file may hold; our arrays stay below three
 
 
 class FileError(ValueError):
@@ -60,11 +59,12 @@ def parse_json(text):
         raise ValueError("it is nested too deep") from None
 
 
-def unzip(path, *names):
+def unzip(path, *names, times=20):
     """{name: bytes} of the files in a ZIP file: those of `names`, or all.
 
-    Raises ValueError before anything is unpacked if it would be 20 times as much as the whole ZIP
-    file; and whatever `zipfile` raises for a damaged one.
+    times: of its own size, the most that a ZIP file may hold; arrays stay below three. Raises
+    ValueError before anything is unpacked if it would be more, and whatever `zipfile` raises for a
+    damaged one.
     """
     import zipfile
 
@@ -73,7 +73,7 @@ def unzip(path, *names):
         members = [archive.getinfo(name) for name in names or archive.namelist()]
         known = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # others cannot be unpacked bit by bit
         size = sum(member.file_size for member in members)
-        if size > _UNPACKED * path.stat().st_size or not known >= {m.compress_type for m in members}:
+        if size > times * path.stat().st_size or not known >= {m.compress_type for m in members}:
             raise ValueError("it would unpack to much more than it is")
         found = {}
         for member in members:
@@ -90,7 +90,9 @@ def read_array(content):
     """
     file, headers = io.BytesIO(content), np.lib.format
     read_header = {(1, 0): headers.read_array_header_1_0, (2, 0): headers.read_array_header_2_0}
-    shape, _, dtype = read_header[headers.read_magic(file)](file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # NumPy's, of a header from Python 2: nothing of ours is
+        shape, _, dtype = read_header[headers.read_magic(file)](file)
     if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
         raise ValueError("it is longer or shorter than its header says")
     file.seek(0)

@@ -186,6 +186,27 @@ def weight_shapes(config):
     return shapes | {_head(config): [(u, config.outputs), (config.outputs,)]}
 
 
+def keras_groups(config):
+    """{name: layer's name} of the groups in a .keras file: Keras counts the layers of each class.
+
+    Their own names are in the file too, but as text of a length that HDF5 believes whatever it is.
+    """
+    classes = {"lstm": "lstm", "rnn": "simple_rnn", "norm": "layer_normalization"}
+    groups, counts = {}, {}
+
+    def count(name):
+        kind = classes.get(name.split("_")[0], "dense")
+        number = counts[kind] = counts.get(kind, -1) + 1
+        groups[f"{kind}_{number}" if number else kind] = name
+        return 0
+
+    def recur(number, h):
+        return count(f"{config.cell}_{number}")
+
+    _stack(config, lambda name: lambda h: count(name), recur, 0)
+    return groups
+
+
 class InNumPy:
     """The layers of a network as plain functions of arrays, for `step`.
 

@@ -281,11 +281,12 @@ def _read_weights(path, network):
     try:
         content = unzip(readable_file(path, RunError), "model.weights.h5")["model.weights.h5"]
         with h5py.File(io.BytesIO(content)) as file:
-            layers = _inside(file, "layers")
-            for layer in (_inside(layers, name) for name in layers):
+            layers, groups = _inside(file, "layers"), networks.keras_groups(network)
+            for name in [*layers] if len(layers) <= 3 * network.layers + 5 else ():
+                layer = _inside(layers, name)
                 arrays = _inside(layer, *(("cell", "vars") if "cell" in layer else ("vars",)))
                 arrays = [_inside(arrays, str(number)) for number in range(len(arrays))]
-                stored |= {_inside(layer, "vars").attrs["name"]: arrays} if arrays else {}
+                stored |= {groups[name]: arrays} if arrays else {}
             shapes = {name: [array.shape for array in arrays] for name, arrays in stored.items()}
             if shapes == networks.weight_shapes(network):  # before anything large is read
                 everything = [array for arrays in stored.values() for array in arrays]

@@ -4,10 +4,12 @@ A ZIP or a FLAC that is damaged byte by byte fails at its first checksum, and wh
 never be tried. So half of the inputs are taken apart, damaged inside, and put together again.
 """
 
+import copy
 import io
 import json
 import zipfile
 from itertools import pairwise
+from xml.etree import ElementTree
 
 WHOLE = set()  # HDF5 files that may be opened to be changed; a damaged one could end this process
 
@@ -15,6 +17,7 @@ WHOLE = set()  # HDF5 files that may be opened to be changed; a damaged one coul
 ODD = (None, True, False, -1, 0, 1, 2, 0.5, 1e-320, 1e308, float("nan"), float("inf"), 10**9, -(2**63))
 ODD += (10**400, "", "x", "two\nlines", "\x1b[2J", "\ud800", "../../x", "/etc/passwd", "é" * 999)
 ODD += ([], {}, [[]], [1, "x"], {"": []})
+XML_TEXTS = "0 1 2 3 -1 0.5 7/3 1e9 999999999 1e-9 nan inf C H x".split() + ["", "start", "stop"]
 WORDS = tuple(b"NaN inf -1 1e999 0x1 65535 4294967295 \xff\xff\xff\xff \x00\x00\x00\x00".split(b" "))
 
 
@@ -49,6 +52,8 @@ def inside(data, rng, raw=by_bytes):
             return _inside_zip(data, rng, raw)
         if data[:1] == b"{":
             return _inside_json(data, rng)
+        if data[:5] == b"<?xml":
+            return _inside_xml(data, rng)
         if data[:6] == b"\x93NUMPY":
             return _inside_npy(data, rng, raw)
         if data in WHOLE and rng.random() < 0.5:
@@ -119,6 +124,27 @@ def _inside_json(data, rng):
         lines[number] = text
         text = "\n".join(lines)
     return text.encode("utf-8", "surrogatepass")
+
+
+def _inside_xml(data, rng):
+    """One element doubled, left out, moved, renamed or with another text."""
+    root = ElementTree.fromstring(data)
+    elements = list(root.iter())
+    one, other = rng.choice(elements), rng.choice(elements)
+    change = rng.randrange(8)
+    if change == 0 and len(one):
+        one.remove(rng.choice(list(one)))
+    elif change == 1 and len(one):
+        one.append(copy.deepcopy(rng.choice(list(one))))
+    elif change == 2:
+        one.insert(rng.randrange(len(one) + 1), copy.deepcopy(other))
+    elif change == 3:
+        one.tag = other.tag
+    elif change == 4 and one.attrib:
+        one.set(rng.choice(sorted(one.attrib)), rng.choice(XML_TEXTS))
+    else:
+        one.text = rng.choice(XML_TEXTS)
+    return b"<?xml version='1.0'?>\n" + ElementTree.tostring(root)
 
 
 def _json(value):

@@ -1,8 +1,8 @@
 """What is fuzzed: every reader of a file that a user may have from a stranger.
 
 A target writes the input where its file lies, among good files, reads it, and uses what was read. A
-reader may accept a file or refuse it by its own error, in one sentence that names the file. All
-else is a `Finding`: another exception, a warning, more than `SECONDS` of the processor or more than
+reader may accept a file or refuse it by its own error, in one sentence that names the file, or the
+one beside it that it does not fit. All else is a `Finding`: another exception, a warning, more than `SECONDS` of the processor or more than
 `MEGABYTES` of memory for one input.
 """
 
@@ -78,7 +78,8 @@ def check(target, data):
     except target.errors as problem:
         accepted = False
         sentence = str(problem)
-        if not sentence.isprintable() or target.path.name not in sentence:
+        about = target.errors is ValueError or str(target.path.parent) in sentence
+        if not sentence.isprintable() or not about:
             raise Finding(f"not a sentence about the file: {sentence[:200]!r}") from problem
         if len(sentence) > SENTENCE + len(str(target.path)):
             raise Finding(f"a sentence of {len(sentence)} characters") from problem
