@@ -270,7 +270,7 @@ def test_no_output_makes_the_loss_or_its_gradient_infinite(size):
     "asked, sentence",
     [
         (dict(stack="transformer"), "no stack 'transformer'; choose one of paper, residual"),
-        (dict(features=0), "features must be at least 1, not 0"),
+        (dict(features=0), "features must be a whole number from 1 to 100000, not 0"),
         (dict(layers=0), "layers must be at least 1, not 0"),
         (dict(units=-5), "units must be at least 1, not -5"),
         (dict(components=-1), "components must be at least 0, not -1"),
