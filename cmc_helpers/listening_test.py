@@ -236,7 +236,9 @@ def score(folder):
         if not len(key.trials) == len(key.generated) == about["trials"]:
             raise ValueError("it is not of so many trials as the test")
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise TestError(f"{folder / KEY} is not the key of this test ({problem!s:.200})") from problem
+        raise TestError(
+            f"{folder / KEY} is not the key of this test ({problem!s:.200})"
+        ) from problem
     scores = {}
     for path in sorted(folder.glob("answers_*.jsonl")):
         if b"\n" not in path.read_bytes():
@@ -355,4 +357,6 @@ def _read(path):
     except TestError:
         raise
     except ValueError as problem:
-        raise TestError(f"{path} is damaged: prepare the test again ({problem!s:.200})") from problem
+        raise TestError(
+            f"{path} is damaged: prepare the test again ({problem!s:.200})"
+        ) from problem

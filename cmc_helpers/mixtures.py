@@ -202,8 +202,8 @@ def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact"):
     largest = sys.float_info.max  # a whole number may be below infinity and still too large
     if not (0.0 <= sigma_scale <= largest):
         raise ValueError(f"sigma_scale is a factor from 0 upwards, not {sigma_scale}")
-    if not (0.0 < pi_temperature <= largest):
-        raise ValueError(f"pi_temperature is a number above 0, not {pi_temperature}")
+    if not (1e-6 <= pi_temperature <= largest):  # by less, logarithms cannot be divided
+        raise ValueError(f"pi_temperature is a number above 0, from 1e-6, not {pi_temperature}")
 
 
 def _logsumexp(x, xp):

@@ -262,7 +262,9 @@ def virtual(group, shape):
 
 
 HOSTILE_WEIGHTS = {
-    "link to another file": lambda group, shape: group.update({"0": h5py.ExternalLink("x.h5", "0")}),
+    "link to another file": lambda group, shape: group.update(
+        {"0": h5py.ExternalLink("x.h5", "0")}
+    ),
     "link to itself": lambda group, shape: group.update({"0": h5py.SoftLink(group.name + "/0")}),
     "link to a group": lambda group, shape: group.update({"0": h5py.SoftLink("/")}),
     "numbers of another file": lambda group, shape: group.create_dataset(
@@ -353,7 +355,9 @@ def test_a_config_that_asks_for_the_impossible_is_refused(copied, change):
     assert "config.json" in refusal(copied)
 
 
-@pytest.mark.parametrize("text", ["[" * 10**5, '{"format":' * 10**5, '{"format": 1e999}', "\ufeff{}"])
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, '{"format":' * 10**5, '{"format": 1e999}', "\ufeff{}"]
+)
 def test_a_config_that_is_nested_without_end_is_refused(copied, text):
     (copied / "config.json").write_text(text, encoding="utf-8")
     assert "config.json" in refusal(copied)
@@ -383,7 +387,13 @@ def test_a_normaliser_that_does_not_normalise_is_refused(copied, arrays):
 
 @pytest.mark.parametrize(
     "content",
-    ["epoch,loss\n1\n", "epoch,loss\n1,x\n", "epoch,epoch\n1,2,3\n", "\xff\n1\n2,3", "a\n" + "x" * 10**6],
+    [
+        "epoch,loss\n1\n",
+        "epoch,loss\n1,x\n",
+        "epoch,epoch\n1,2,3\n",
+        "\xff\n1\n2,3",
+        "a\n" + "x" * 10**6,
+    ],
 )
 def test_a_damaged_history_is_refused(tmp_path, content):
     (tmp_path / "history.csv").write_text(content, encoding="latin-1")

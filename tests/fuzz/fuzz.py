@@ -3,10 +3,10 @@
     .venv/bin/python tests/fuzz/fuzz.py [--runs 100000] [--only csv wav …] [--seed 1]
                                         [--output benchmarks/fuzzing.md] [--findings fuzz_findings]
 
-Atheris (libFuzzer) makes the inputs, and prefers what reaches new lines of cmc_helpers. `targets.py`
-says what is read and what counts as a finding, `mutations.py` how a file is damaged inside its
-container. Every finding is kept as a file in --findings; `--replay FILE --only NAME` reads it again,
-with its traceback. The exit status is 1 if there is any. The same seed makes the same inputs.
+Atheris (libFuzzer) makes the inputs, and prefers what reaches new lines of cmc_helpers.
+`targets.py` says what is read and what counts as a finding, `mutations.py` how a file is damaged
+inside its container. Every finding is kept as a file in --findings, its traceback beside it;
+`--replay FILE --only NAME` reads it again. The exit status is 1 if there is any.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -70,6 +71,8 @@ def parent(given, folder):
         row = fuzz(name, known[name], given, folder, environment)
         rows.append(row)
         print(line(row), flush=True)
+    with suppress(OSError):
+        given.findings.rmdir()  # if it is empty
     table = report(rows, given)
     if given.output:
         given.output.write_text(table, "utf-8")
@@ -184,7 +187,9 @@ def child(given):
     import mutations
 
     (name,) = given.only
-    target = targets.targets(given.work / f"files_{os.getpid()}", given.work / "trained" / "run")[name]
+    target = targets.targets(given.work / f"files_{os.getpid()}", given.work / "trained" / "run")[
+        name
+    ]
     limit_memory()
     warnings.resetwarnings()
     warnings.simplefilter("ignore")

@@ -14,11 +14,28 @@ from xml.etree import ElementTree
 WHOLE = set()  # HDF5 files that may be opened to be changed; a damaged one could end this process
 
 # What a number, a name or a list may turn into.
-ODD = (None, True, False, -1, 0, 1, 2, 0.5, 1e-320, 1e308, float("nan"), float("inf"), 10**9, -(2**63))
+ODD = (
+    None,
+    True,
+    False,
+    -1,
+    0,
+    1,
+    2,
+    0.5,
+    1e-320,
+    1e308,
+    float("nan"),
+    float("inf"),
+    10**9,
+    -(2**63),
+)
 ODD += (10**400, "", "x", "two\nlines", "\x1b[2J", "\ud800", "../../x", "/etc/passwd", "é" * 999)
 ODD += ([], {}, [[]], [1, "x"], {"": []})
 XML_TEXTS = "0 1 2 3 -1 0.5 7/3 1e9 999999999 1e-9 nan inf C H x".split() + ["", "start", "stop"]
-WORDS = tuple(b"NaN inf -1 1e999 0x1 65535 4294967295 \xff\xff\xff\xff \x00\x00\x00\x00".split(b" "))
+WORDS = tuple(
+    b"NaN inf -1 1e999 0x1 65535 4294967295 \xff\xff\xff\xff \x00\x00\x00\x00".split(b" ")
+)
 
 
 def by_bytes(data, rng, words=WORDS):
@@ -168,7 +185,9 @@ def _inside_npy(data, rng, raw):
     if rng.random() < 0.5:
         return data[:start] + raw(body, rng)
     shape = [rng.choice((0, 1, 2, 3, 8, -1, 10**6, 2**32, 10**18)) for _ in range(rng.randrange(4))]
-    kind = rng.choice(("<f8", "<f4", ">f4", "<f2", "<i8", "|O", "<U9", "<c8", "<f16", "|V0", "<M8[s]"))
+    kind = rng.choice(
+        ("<f8", "<f4", ">f4", "<f2", "<i8", "|O", "<U9", "<c8", "<f16", "|V0", "<M8[s]")
+    )
     spoken = eval(header, {"__builtins__": {}})  # of our own seeds or of this function
     change = rng.randrange(3)
     if change != 0:
@@ -205,7 +224,9 @@ def _inside_hdf5(data, rng):
         elif change == 5:
             new.create_dataset(name, shape, "f4", external=[("/etc/passwd", 0, 10**6)])
         elif change == 6:
-            new.create_dataset(name, data=numbers.astype(rng.choice(("f8", "f2", "i4", "c8", "S9"))))
+            new.create_dataset(
+                name, data=numbers.astype(rng.choice(("f8", "f2", "i4", "c8", "S9")))
+            )
         elif change == 7:
             new.create_dataset(name, shape, h5py.string_dtype())
         elif change == 8:

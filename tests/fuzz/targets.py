@@ -2,8 +2,8 @@
 
 A target writes the input where its file lies, among good files, reads it, and uses what was read. A
 reader may accept a file or refuse it by its own error, in one sentence that names the file, or the
-one beside it that it does not fit. All else is a `Finding`: another exception, a warning, more than `SECONDS` of the processor or more than
-`MEGABYTES` of memory for one input.
+one beside it that it does not fit. All else is a `Finding`: another exception, a warning, more than
+`SECONDS` of the processor or `MEGABYTES` of memory for one input.
 """
 
 import io
@@ -45,7 +45,9 @@ SENTENCE = 1000  # characters, the path not counted
 JSON = rb'{ } [ ] , : null true NaN Infinity 1e999 "" \ud800 format'.split()
 NPY = [b"\x93NUMPY\x01\x00", *b"'descr' 'fortran_order' 'shape' '<f8' '|O' (1,) True".split()]
 ZIP = [b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b".npy"]
-SOUND = b"RIFF RIFX RF64 WAVEfmt data ds64 FORM AIFF AIFC SSND COMM caff desc pakt riff .snd".split()
+SOUND = (
+    b"RIFF RIFX RF64 WAVEfmt data ds64 FORM AIFF AIFC SSND COMM caff desc pakt riff .snd".split()
+)
 SOUND += [*b"OggS OpusHead vorbis fLaC ID3 Xing Info".split(), b"\xff\xfb\x90", b"\xff\xf8\x69"]
 XML = b"<note> </note> <pitch> <duration> <divisions> <measure> <backup> <forward> <chord/>".split()
 MIDI = [b"MThd", b"MTrk", b"\xff\x2f\x00", b"\xff\x51\x03", b"\xff\xff\xff\x7f", b"\x90", b"\xf0"]
@@ -180,7 +182,8 @@ def _vectors(folder):
     lines = [
         "cmc generate bach --strategy tempered --tau 0.6 --sigma-scale 0.6 --pi-temperature 1 "
         "--form exact --seed 1 --seconds 4 --prime none -o music.wav",
-        "cmc generate 'a b' --strategy greedy --tau 0 --sigma-scale 0 --pi-temperature 2 --form paper",
+        "cmc generate 'a b' --strategy greedy --tau 0 --sigma-scale 0 --pi-temperature 2 "
+        "--form paper --seed 0 --seconds 30",
     ]
     path = _folder(folder, "knobs") / "knobs.txt"
     words = b"--tau --seed --seconds --form --strategy nan inf 1e999 '".split()
@@ -213,7 +216,9 @@ def _run(folder, run):
     def checkpoint(path):
         # As Keras' own, which take only arrays of the same shapes.
         model = SimpleNamespace(get_weights=lambda: weights, set_weights=lambda new: fit(new))
-        variables = [SimpleNamespace(shape=m.shape, assign=lambda new: float(np.sum(new))) for m in moments]
+        variables = [
+            SimpleNamespace(shape=m.shape, assign=lambda new: float(np.sum(new))) for m in moments
+        ]
         state = checkpoints.read(path.parent, model, SimpleNamespace(variables=variables))
         fit(state.best_weights)
         state.number += 1
