@@ -130,7 +130,7 @@ def clip_path(folder, trial, place):
 
 
 def read_plan(folder):
-    """What everybody may know of a prepared test: its protocol, trials and commitment. TestError."""
+    """What everybody may know of a test: its protocol, trials, commitment. Raises TestError."""
     path = Path(folder) / PLAN
     about = _read(path)
     fits = isinstance(about, dict) and about.get("protocol") in PROTOCOLS
