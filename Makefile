@@ -30,7 +30,7 @@ stale = $(shell test -x $(1)/bin/python && \
 STALE := $(call stale,.venv,$(NEWEST))
 STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test colab guard versions lock notebooks book bench samples links lint \
+.PHONY: help setup lab play test colab guard versions lock notebooks book fuzz bench samples links lint \
     clean $(STALE) $(STALE_COLAB)
 
 help:  ## list these targets
@@ -69,6 +69,10 @@ notebooks: setup  ## run all notebooks again and store their outputs
 
 book: setup  ## make the whole series a website in book/_build that needs no network
 	$(IN_VENV) book/make_book.py $(ARGS)
+
+fuzz: setup  ## damage every kind of file 100,000 times, guided by coverage, and read it
+	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(IN_VENV) tests/fuzz/fuzz.py $(ARGS)
 
 bench: setup  ## measure how fast training is, beside PyTorch if it is there
 	$(IN_VENV) benchmarks/training.py $(ARGS)

@@ -9,15 +9,19 @@ the same whatever else is built.
 """
 
 import hashlib
+import re
+import textwrap
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 
-from cmc_helpers.files import FileError, readable_file
+from cmc_helpers.files import FileError, readable_file, unzip
 from cmc_helpers.instruments import Note
 
 # The encoders of these three reserve all rights; no other piece of Bach in music21 carries such a
@@ -27,6 +31,10 @@ RESERVED = ("bwv277", "bwv281", "bwv366")
 # not test anything. In each pair the other one stays.
 REPEATED = ("bwv117.4", "bwv120.8-a", "bwv18.5-w", "bwv197.7-a", "bwv20.11", "bwv227.11")
 REPEATED += ("bwv244.17", "bwv274", "bwv279", "bwv280", "bwv414")
+
+# What counts time in MusicXML, and so decides how long music21 works on it.
+_NUMBERS = {"beats", "beat-type", "divisions", "duration", "offset", "alter", "octave"}
+_NUMBERS |= {"actual-notes", "normal-notes", "multiple-rest", "measure-repeat", "staves"}
 
 _PERFORMANCE = 1  # counted up when `perform` changes what is played
 _QUARTERS_PER_MINUTE = 76
@@ -115,15 +123,48 @@ def read_score(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what an encoder left out is filled in
+            _check(Path(path))
             # Without forceSource music21 keeps a pickle of every score it has read.
             return _score(
                 Path(path).stem, converter.parse(path, forceSource=True, storePickle=False)
             )
     except Exception as problem:  # a damaged score raises whatever the line of it raises
-        reason = " ".join(str(problem).split())
         raise ScoreError(
-            f"{path} cannot be read as a score: is it MusicXML or kern, and whole? ({reason})"
+            f"{path} cannot be read as a score: is it MusicXML or kern, and whole? "
+            f"({reason(problem)})"
         ) from problem
+
+
+def _check(path):
+    """Raise an exception for a score that would keep music21 busy for ever, or fill the memory.
+
+    It works in proportion to the square of the beats in a bar, and fills with rests what is long.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".krn", ".kern"):
+        if re.search(rb"\*M[^\t\n]*\d{3}", path.read_bytes()):
+            raise ValueError("it has bars of a hundred beats or more")
+        return
+    if suffix not in (".xml", ".musicxml", ".mxl"):
+        raise ValueError(f"its name ends in {suffix!r:.20}, not in .musicxml, .xml, .mxl or .krn")
+    if suffix == ".mxl":
+        texts = [content.decode(errors="replace") for content in unzip(path, times=100).values()]
+    else:
+        texts = [path.read_bytes()]
+    for text in texts:
+        root = []
+        with suppress(ElementTree.ParseError):  # in a .mxl there may be pictures
+            root = ElementTree.fromstring(text).iter()
+        for element in root:
+            with suppress(TypeError, ValueError):
+                most = {"beats": 99, "beat-type": 99}.get(element.tag, 1e6)
+                if element.tag in _NUMBERS and not abs(float(element.text)) <= most:
+                    raise OverflowError(f"a {element.tag} of {element.text:.20} is too much")
+
+
+def reason(problem):
+    """What music21 says of a file, in one line that is not too long."""
+    return textwrap.shorten(str(problem), 200, placeholder=" …")
 
 
 def _score(name, stream):

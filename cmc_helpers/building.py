@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from cmc_helpers.features import FeatureConfig, extract_features
-from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.files import FileError, parse_json, readable_file, replacing
 from cmc_helpers.transposition import ratio
 
 MANIFEST = "manifest.json"
@@ -125,16 +125,29 @@ def read_manifest(folder):
     """The manifest of a corpus folder; raises CorpusError if it is missing or damaged."""
     path = readable_file(folder / MANIFEST, CorpusError)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        current = manifest["format"] == _FORMAT and {"complete", "hold_out", "pieces"} <= set(
-            manifest
-        )
+        manifest = parse_json(path.read_text(encoding="utf-8"))
+        current = manifest["format"] == _FORMAT and isinstance(manifest["complete"], bool)
+        check_hold_out(manifest["hold_out"])
         FeatureConfig.from_dict(manifest["features"])
-    except (ValueError, KeyError, TypeError):
+        current = current and all(map(_is_entry, manifest["pieces"]))
+        current = current and (manifest["pieces"] or not manifest["complete"])
+        current = current and isinstance(manifest.get("origin", {}), dict)
+    except (ValueError, KeyError, TypeError, AttributeError):
         current = False
     if not current:
         raise CorpusError(f"{path} is damaged or of another version: build the corpus again")
     return manifest
+
+
+def _is_entry(entry):
+    """Is this an entry of a manifest? Its file lies in the corpus, nowhere else."""
+    return (
+        isinstance(entry["name"], str)
+        and Path(entry["file"]).name == entry["file"]
+        and type(entry["frames"]) is int
+        and 0 < entry["frames"] < 2**53
+        and entry.get("split") in (None, "train", "validation")
+    )
 
 
 def check_hold_out(hold_out):
@@ -257,7 +270,7 @@ def _build_one(source, known, config, output):
         warnings.filterwarnings("always", category=UserWarning, module="cmc_helpers")
         try:
             checksum = source.checksum()
-            if known and known["sha256"] == checksum:
+            if known and known.get("sha256") == checksum:
                 return known, "", []
             features = extract_features(source.waveform(config.sample_rate), config)
         except source.unreadable as problem:

@@ -6,12 +6,13 @@ optimizer and the losses summed so far, the rest follows bit by bit.
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from cmc_helpers import runs
-from cmc_helpers.files import readable_file, replacing
+from cmc_helpers.files import parse_json, read_array, readable_file, replacing, unzip
 from cmc_helpers.windows import TrainingError
 
 _COLUMNS = ("epoch", "loss", "validation_loss")
@@ -44,22 +45,40 @@ def read(folder, model, optimizer):
         return State(model.get_weights())
     path = readable_file(folder / runs.CHECKPOINT, TrainingError)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            described = json.loads(str(arrays["state"]))
-            counts = described.pop("counts")
-            weights, moments, best = (
-                [arrays[f"{kind}_{i}"] for i in range(counts[kind])]
-                for kind in ("weights", "optimizer", "best")
-            )
+        arrays = {name: read_array(content) for name, content in unzip(path).items()}
+        described = parse_json(str(arrays["state.npy"]))
+        counts = described.pop("counts")
+        weights, moments, best = (
+            [arrays[f"{kind}_{i}.npy"] for i in range(counts[kind])]
+            for kind in ("weights", "optimizer", "best")
+        )
+        state = State(best, **described)
+        _check(state, weights)
         model.set_weights(weights)
         for variable, value in zip(optimizer.variables, moments, strict=True):
             variable.assign(value)
-        return State(best, **described)
+        return state
     except Exception as problem:  # a damaged zip raises a dozen kinds of exception
         raise TrainingError(
             f"{path} cannot be resumed from, it is damaged or of other settings: train into a "
             "new folder"
         ) from problem
+
+
+def _check(state, weights):
+    """Raise an exception for what `write` would not have written."""
+    epochs = [len(column) for column in state.history.values()]
+    if (
+        not all(type(count) is int and 0 <= count < 2**53 for count in (state.epoch, state.number))
+        or not math.isfinite(state.total)
+        or math.isnan(state.best_loss)
+        or tuple(state.history) != _COLUMNS
+        or epochs != [state.epoch] * len(_COLUMNS)
+        or not all(isinstance(x, int | float) for column in state.history.values() for x in column)
+        or [array.shape for array in state.best_weights] != [array.shape for array in weights]
+        or not all(np.isfinite(array).all() for array in [*state.best_weights, *weights])
+    ):
+        raise ValueError("it does not describe a training")
 
 
 def write(folder, state, model, optimizer):

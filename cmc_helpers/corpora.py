@@ -157,9 +157,11 @@ def load_corpus(folder):
         raise CorpusError(f"{folder} is an unfinished corpus: run the cmc corpus command again")
     config = FeatureConfig.from_dict(manifest["features"])
     pieces = [
-        Piece(entry["name"], StoredFeatures.open(folder / entry["file"], entry), entry["split"])
+        Piece(entry["name"], StoredFeatures.open(folder / entry["file"], entry), entry.get("split"))
         for entry in manifest["pieces"]
     ]
+    if "train" not in {piece.split for piece in pieces} and len(pieces) > 1:
+        raise CorpusError(f"{folder / MANIFEST} has nothing to train on: build the corpus again")
     if len(pieces) == 1:
         only = _split_one(pieces[0].name, pieces[0].features, manifest["hold_out"])
         return Corpus(folder.name, only, config)
@@ -188,11 +190,11 @@ class StoredFeatures:
                 header = np.lib.format.read_array_header_1_0(file)
                 offset, size = file.tell(), os.fstat(file.fileno()).st_size
             whole = header == (shape, False, cls.dtype) and size == offset + 400 * shape[0]
-        except (ValueError, OSError, EOFError):
+        except Exception:  # a damaged header raises a dozen kinds
             whole = False
         if not whole:
             raise CorpusError(
-                f"{path} does not hold the features of {entry['name']}: delete it "
+                f"{path} does not hold the features of {entry['name']:.99}: delete it "
                 "and run the cmc corpus command again"
             )
         return cls(path, entry["frames"], offset)

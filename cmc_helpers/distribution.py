@@ -8,12 +8,12 @@ learn what one learns, but for rounding. On any other Keras backend the step is 
 docs/distributed_training.md says how to start several workers.
 """
 
-import json
 import os
 
 import numpy as np
 
 from cmc_helpers import networks
+from cmc_helpers.files import parse_json
 from cmc_helpers.windows import TrainingError
 
 # Units up to which a training step spends its time between operations, not in them: XLA compiles
@@ -37,7 +37,7 @@ def join_workers():
             "or unset KERAS_BACKEND"
         )
     try:
-        described = json.loads(os.environ.get("TF_CONFIG", ""))
+        described = parse_json(os.environ.get("TF_CONFIG", ""))
         workers, task = described["cluster"]["worker"], described["task"]
         fits = task["type"] == "worker" and 0 <= task["index"] < len(workers)
     except (ValueError, KeyError, TypeError):

@@ -20,6 +20,7 @@ PRESETS = {
     "original-2017": dict(weighting_power=2, compression=1.0, normalisation="maximum"),
     "default": dict(compression=0.5, normalisation="whitened innovations"),
 }
+_NORMALISATIONS = ("maximum", "whitened innovations")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class FeatureConfig:
     compression: float = 0.5  # features are amplitudes to this power
     normalisation: str = "whitened innovations"  # or "maximum"
 
+    def __post_init__(self):
+        known = self.weighting_power in (1, 2) and isinstance(self.name, str)
+        if not (known and 0 < self.compression <= 1 and self.normalisation in _NORMALISATIONS):
+            raise ValueError("there are no features with these settings; choose a preset")
+
     @classmethod
     def preset(cls, name):
         """The settings called `name`; raises ValueError that lists the names there are."""
@@ -57,7 +63,7 @@ class FeatureConfig:
         """The inverse of `to_dict`; raises ValueError for settings of another pipeline."""
         try:
             config = cls(**{f.name: settings[f.name] for f in fields(cls) if f.init})
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             config = None
         if config is None or config.to_dict() != settings:
             raise ValueError("these feature settings were made by another version of the pipeline")

@@ -1,16 +1,29 @@
 """Files that are read or written whole, or refused in one clear sentence."""
 
 import errno
+import io
+import json
+import math
 import os
 import secrets
 import stat
 import sys
+import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+
 
 class FileError(ValueError):
-    """One sentence: what is wrong, with which file, and what to do."""
+    """One sentence: what is wrong, with which file, and what to do.
+
+    It may quote what a stranger wrote into a file: what is not printable, such as the end of a line
+    or what moves a terminal's cursor, is spelled out.
+    """
+
+    def __init__(self, sentence):
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(sentence)))
 
 
 def readable_file(path, error=FileError):
@@ -36,6 +49,56 @@ def readable_file(path, error=FileError):
     if status.st_size == 0:
         raise error(f"{path} is empty (0 bytes): make it or download it again")
     return path
+
+
+def parse_json(text):
+    """What JSON text stands for; ValueError for what is none, or is nested too deep to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def unzip(path, *names, times=20):
+    """{name: bytes} of the files in a ZIP file: those of `names`, or all.
+
+    times: of its own size, the most that a ZIP file may hold; arrays stay below three. Raises
+    ValueError before anything is unpacked if it would be more, and whatever `zipfile` raises for a
+    damaged one.
+    """
+    import zipfile
+
+    path = Path(path)
+    with zipfile.ZipFile(path) as archive:
+        members = [archive.getinfo(name) for name in names or archive.namelist()]
+        known = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # others cannot be unpacked bit by bit
+        size = sum(member.file_size for member in members)
+        if size > times * path.stat().st_size or not known >= {m.compress_type for m in members}:
+            raise ValueError("it would unpack to much more than it is")
+        found = {}
+        for member in members:
+            with archive.open(
+                member
+            ) as file:  # `read` with a size keeps to it, without it does not
+                found[member.filename] = file.read(member.file_size)
+        return found
+
+
+def read_array(content):
+    """The array in the bytes of an .npy file, of which no object is unpickled.
+
+    Raises ValueError, or whatever NumPy raises for a damaged header, and does so before there is
+    any memory for what the header claims, if that is not what follows.
+    """
+    file, headers = io.BytesIO(content), np.lib.format
+    read_header = {(1, 0): headers.read_array_header_1_0, (2, 0): headers.read_array_header_2_0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # NumPy's, of a header from Python 2: nothing of ours is
+        shape, _, dtype = read_header[headers.read_magic(file)](file)
+    if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ValueError("it is longer or shorter than its header says")
+    file.seek(0)
+    return headers.read_array(file, allow_pickle=False)
 
 
 @contextmanager

@@ -113,13 +113,13 @@ def generate(
             frame = vectors[t]
             if progress and (t + 1) % _REPORT == 0:
                 progress(t + 1, total, "frames")
-        normalised = vectors.swapaxes(0, 1)
-        if not np.isfinite(normalised).all():
+        made = run.normaliser.invert(vectors.swapaxes(0, 1))
+        if not np.isfinite(made).all():
             raise ValueError(
                 "the network's output grew without bounds: lower sigma_scale or τ, or train it "
                 "longer"
             )
-        made = run.normaliser.invert(normalised).reshape(sequences, -1, run.network.features)
+        made = made.reshape(sequences, -1, run.network.features)
     if progress:
         progress(total, total, "frames")
     chosen = np.repeat(components.T, together, axis=1)

@@ -20,11 +20,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cmc_helpers.audio import set_level, write_audio
-from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.files import FileError, parse_json, readable_file, replacing
 
 FAMILIAR = (0.1, 0.7)  # how much of all Bach a listener may have heard (paper, section 1.3)
 PROTOCOLS = ("pair", "single")
 PLAN, KEY = "test.json", "key.json"
+_MOST = 10_000  # trials: nobody listens to more
 
 
 class TestError(FileError):
@@ -129,8 +130,14 @@ def clip_path(folder, trial, place):
 
 
 def read_plan(folder):
-    """What everybody may know of a prepared test: its protocol, trials and commitment."""
-    return _read(Path(folder) / PLAN)
+    """What everybody may know of a test: its protocol, trials, commitment. Raises TestError."""
+    path = Path(folder) / PLAN
+    about = _read(path)
+    fits = isinstance(about, dict) and about.get("protocol") in PROTOCOLS
+    fits = fits and type(about.get("trials")) is int and 0 < about["trials"] <= _MOST
+    if not (fits and isinstance(about.get("commitment"), str)):
+        raise TestError(f"{path} does not describe a test: prepare it again")
+    return about
 
 
 class Answers:
@@ -150,10 +157,12 @@ class Answers:
         if lines := self._lines():
             head, *given = lines
             self.familiarity, self.given = head["familiarity"], [a["answer"] for a in given]
+            self.commitment = head["commitment"]
             return
         if familiarity is None or not 0 <= familiarity <= 1:
             raise TestError(f"familiarity is a share from 0 to 1, not {familiarity}")
         self.familiarity, self.given = float(familiarity), []
+        self.commitment = about["commitment"]
         self._append({"familiarity": self.familiarity, "commitment": about["commitment"]})
 
     @property
@@ -178,7 +187,10 @@ class Answers:
 
     def _lines(self):
         """All whole lines; one that a crash has cut off was never confirmed, and goes."""
-        text = self.path.read_text("utf-8") if self.path.exists() else ""
+        try:
+            text = self.path.read_text("utf-8") if self.path.exists() else ""
+        except ValueError as problem:
+            raise TestError(f"{self.path} is damaged: it is not UTF-8 text") from problem
         whole = text[: text.rfind("\n") + 1]
         if not whole:
             self.path.unlink(missing_ok=True)  # cut off before anything was answered
@@ -186,11 +198,13 @@ class Answers:
         if whole != text:
             _write(self.path, whole.rstrip("\n"))
         try:
-            lines = [json.loads(line) for line in whole.splitlines()]
-            if not all(a["answer"] in (0, 1) for a in lines[1:]) or "familiarity" not in lines[0]:
-                raise ValueError("a line holds no answer")
-        except (ValueError, KeyError, TypeError, IndexError) as problem:
-            raise TestError(f"{self.path} is damaged: {problem}") from problem
+            head, *given = lines = [parse_json(line) for line in whole.rstrip("\n").split("\n")]
+            if not all(answer["answer"] in (0, 1) for answer in given) or len(given) > self.trials:
+                raise ValueError("a line holds no answer, or there are more than trials")
+            if not 0 <= head["familiarity"] <= 1 or not isinstance(head["commitment"], str):
+                raise ValueError("the first line does not say what an answer goes with")
+        except (ValueError, KeyError, TypeError) as problem:
+            raise TestError(f"{self.path} is damaged: {problem!s:.200}") from problem
         return lines
 
 
@@ -214,16 +228,23 @@ def score(folder):
     """
     folder = Path(folder)
     about, key = read_plan(folder), _read(folder / KEY)
-    key = Key(
-        key["protocol"], tuple(map(tuple, key["trials"])), tuple(key["generated"]), key["nonce"]
-    )
+    try:
+        key = Key(
+            key["protocol"], tuple(map(tuple, key["trials"])), tuple(key["generated"]), key["nonce"]
+        )
+        commitment = key.commitment
+        if not len(key.trials) == len(key.generated) == about["trials"]:
+            raise ValueError("it is not of so many trials as the test")
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise TestError(
+            f"{folder / KEY} is not the key of this test ({problem!s:.200})"
+        ) from problem
     scores = {}
     for path in sorted(folder.glob("answers_*.jsonl")):
-        if "\n" not in path.read_text("utf-8"):
+        if b"\n" not in path.read_bytes():
             continue  # cut off before anything was answered
         answers = Answers(folder, path.stem.removeprefix("answers_"))
-        committed = json.loads(path.read_text("utf-8").splitlines()[0])["commitment"]
-        if not key.commitment == about["commitment"] == committed:
+        if not commitment == about["commitment"] == answers.commitment:
             raise TestError(f"{folder / KEY} is not the key that {path.name} was committed to")
         truth = np.array(key.generated[: len(answers.given)])
         scores[path.stem.removeprefix("answers_")] = Score(
@@ -332,8 +353,10 @@ def _write(path, text):
 
 def _read(path):
     try:
-        return json.loads(readable_file(path, TestError).read_text("utf-8"))
-    except (ValueError, KeyError) as problem:
-        if isinstance(problem, TestError):
-            raise
-        raise TestError(f"{path} is damaged: prepare the test again ({problem})") from problem
+        return parse_json(readable_file(path, TestError).read_text("utf-8"))
+    except TestError:
+        raise
+    except ValueError as problem:
+        raise TestError(
+            f"{path} is damaged: prepare the test again ({problem!s:.200})"
+        ) from problem

@@ -12,6 +12,7 @@ Notebook: 02.
 """
 
 import math
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -198,10 +199,11 @@ def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact"):
         raise ValueError(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"τ is a share of probability from 0 to 1, not {tau}")
-    if not (0.0 <= sigma_scale < math.inf):
+    largest = sys.float_info.max  # a whole number may be below infinity and still too large
+    if not (0.0 <= sigma_scale <= largest):
         raise ValueError(f"sigma_scale is a factor from 0 upwards, not {sigma_scale}")
-    if not (0.0 < pi_temperature < math.inf):
-        raise ValueError(f"pi_temperature is a number above 0, not {pi_temperature}")
+    if not (1e-6 <= pi_temperature <= largest):  # by less, logarithms cannot be divided
+        raise ValueError(f"pi_temperature is a number above 0, from 1e-6, not {pi_temperature}")
 
 
 def _logsumexp(x, xp):

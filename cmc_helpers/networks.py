@@ -17,6 +17,7 @@ from cmc_helpers import mixtures
 
 STACKS = ("paper", "residual")
 CELLS = {"lstm": 2, "rnn": 1, "dense": 0}  # vectors of state that a layer hands to the next step
+_MOST = 100_000  # of anything that is counted: more comes from a slip, or from a hostile file
 _LARGEST_SCALE = 2.0  # of a feature, as a logarithm, before the mean is taken off
 
 
@@ -52,11 +53,13 @@ class NetworkConfig:
         if self.cell not in CELLS:
             raise ValueError(f"there is no cell {self.cell!r}; choose one of {', '.join(CELLS)}")
         for name in ("features", "layers", "units", "frames", "components"):
-            least = int(name != "components")
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not self.sigma_floor > 0:
-            raise ValueError(f"sigma_floor must be above 0, not {self.sigma_floor}")
+            least, number = int(name != "components"), getattr(self, name)
+            if not least <= number <= _MOST or number != int(number):
+                raise ValueError(
+                    f"{name} must be a whole number from {least} to {_MOST}, not {number!r:.20}"
+                )
+        if not 0 < self.sigma_floor < 100:
+            raise ValueError(f"sigma_floor must be above 0 and below 100, not {self.sigma_floor}")
 
     def to_dict(self):
         """Plain numbers and strings, ready for JSON."""
@@ -181,6 +184,27 @@ def weight_shapes(config):
         shapes[f"{config.cell}_{number}"] = [kernel, *recurrent, bias]
         inputs = u
     return shapes | {_head(config): [(u, config.outputs), (config.outputs,)]}
+
+
+def keras_groups(config):
+    """{name: layer's name} of the groups in a .keras file: Keras counts the layers of each class.
+
+    Their own names are in the file too, but as text of a length that HDF5 believes whatever it is.
+    """
+    classes = {"lstm": "lstm", "rnn": "simple_rnn", "norm": "layer_normalization"}
+    groups, counts = {}, {}
+
+    def count(name):
+        kind = classes.get(name.split("_")[0], "dense")
+        number = counts[kind] = counts.get(kind, -1) + 1
+        groups[f"{kind}_{number}" if number else kind] = name
+        return 0
+
+    def recur(number, h):
+        return count(f"{config.cell}_{number}")
+
+    _stack(config, lambda name: lambda h: count(name), recur, 0)
+    return groups
 
 
 class InNumPy:

@@ -90,9 +90,10 @@ def read_position(text):
                 continue
             raise ValueError(f"{option} is missing: copy the whole line") from problem
         except ValueError as problem:
-            raise ValueError(f"{option} is not a number: {problem}") from problem
+            raise ValueError(f"{option} is not a number: {problem!s:.99}") from problem
     if given:
-        raise ValueError(f"{', '.join(given)} is no knob of the player: leave it out")
+        strange = ", ".join(repr(name)[1:-1] for name in given)  # it may hold the end of a line
+        raise ValueError(f"{strange:.99} is no knob of the player: leave it out")
     return Position(**values)
 
 

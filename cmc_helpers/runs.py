@@ -14,6 +14,7 @@ config.json asks for, so loading a run from a stranger runs no code of theirs, a
 Keras can open the file too.
 """
 
+import io
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,15 @@ from pathlib import Path
 import numpy as np
 
 from cmc_helpers import networks
-from cmc_helpers.features import FeatureConfig, Normaliser
-from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.features import GROUP_WIDTHS, FeatureConfig, Normaliser
+from cmc_helpers.files import (
+    FileError,
+    parse_json,
+    read_array,
+    readable_file,
+    replacing,
+    unzip,
+)
 from cmc_helpers.mixtures import check_sampling
 from cmc_helpers.networks import NetworkConfig
 
@@ -101,10 +109,10 @@ def load(folder):
         network = NetworkConfig(**settings["network"])
         sampling = {name: settings["sampling"][name] for name in SAMPLING}
         check_sampling(**sampling)
+        if features and network.features != len(GROUP_WIDTHS):
+            raise ValueError(f"sound has {len(GROUP_WIDTHS)} features, not {network.features}")
     except (ValueError, KeyError, TypeError) as problem:
-        raise RunError(
-            f"{folder / CONFIG} does not describe a run ({problem}): train it again"
-        ) from problem
+        raise _not_a_run(folder, problem) from problem
     normaliser = read_normaliser(folder, network.width)
     primer = _load_array(folder / PRIMER, (None, network.features))
     return Run(
@@ -133,13 +141,15 @@ def read_settings(folder):
             f"{folder} is not a run, it has no {CONFIG}: give a folder made by cmc train"
         )
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(readable_file(path, RunError).read_text(encoding="utf-8"))
         version = settings["format"]
+    except RunError:
+        raise
     except (ValueError, KeyError, TypeError):
         raise RunError(f"{path} is damaged: train the run again") from None
     if version != FORMAT:
         raise RunError(
-            f"{folder} is a run of format {version}, this version reads format {FORMAT}: "
+            f"{path} is of a run of format {version!r:.20}, this version reads format {FORMAT}: "
             "train it again"
         )
     return settings
@@ -149,11 +159,10 @@ def read_feature_config(folder):
     """The FeatureConfig of a run, or None for plain vectors, without its model. RunError."""
     settings = read_settings(folder)
     try:
-        return settings["features"] and FeatureConfig.from_dict(settings["features"])
+        stored = settings["features"]
+        return None if stored is None else FeatureConfig.from_dict(stored)
     except (ValueError, KeyError) as problem:
-        raise RunError(
-            f"{Path(folder) / CONFIG} does not describe a run ({problem}): train it again"
-        ) from problem
+        raise _not_a_run(folder, problem) from problem
 
 
 def write_settings(folder, settings):
@@ -172,15 +181,19 @@ def write_normaliser(folder, normaliser):
 def read_normaliser(folder, m):
     """The inverse of `write_normaliser`, for features of width m. RunError: damaged, or of another
     width."""
-    import zipfile
-
     path = Path(folder) / NORMALISER
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            normaliser = Normaliser(arrays["offset"], arrays["matrix"])
+        files = unzip(readable_file(path, RunError), "offset.npy", "matrix.npy")
+        normaliser = Normaliser(*map(read_array, files.values()))
         fits = normaliser.offset.shape == (m,) and normaliser.matrix.shape == (m, m)
-        fits = fits and np.allclose(normaliser.matrix @ normaliser.inverse, np.eye(m), atol=1e-6)
-    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile):
+        fits = fits and normaliser.offset.dtype.kind == normaliser.matrix.dtype.kind == "f"
+        with np.errstate(all="ignore"):  # NaN and what overflows is not close to 1
+            fits = fits and np.isfinite(normaliser.offset).all()
+            product = fits and normaliser.matrix @ normaliser.inverse
+        fits = fits and np.allclose(product, np.eye(m), atol=1e-6)
+    except RunError:
+        raise
+    except Exception:  # a damaged ZIP file or header raises a dozen kinds
         fits = False
     if not fits:
         raise RunError(f"{path} is damaged or belongs to another run: train the run again")
@@ -212,10 +225,15 @@ def write_history(folder, history):
 
 
 def read_history(path):
-    """The inverse of `write_history`: column name → list of numbers."""
+    """The inverse of `write_history`: column name → list of numbers. RunError: damaged."""
     path = readable_file(path, RunError)
-    names, *rows = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
-    return {name: [float(row[i]) for row in rows] for i, name in enumerate(names)}
+    try:
+        names, *rows = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
+        columns = zip(*rows, strict=True) if rows else [()] * len(names)
+        found = {n: [*map(float, column)] for n, column in zip(names, columns, strict=True)}
+    except ValueError as problem:
+        raise RunError(f"{path} is damaged: train the run again ({problem!s:.99})") from problem
+    return found
 
 
 def shipped():
@@ -234,10 +252,18 @@ def find(name):
     return path if path.exists() else shipped().get(str(name), path)
 
 
+def _not_a_run(folder, problem):
+    return RunError(
+        f"{Path(folder) / CONFIG} does not describe a run ({problem!s:.200}): train it again"
+    )
+
+
 def _load_array(path, shape):
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
+        array = read_array(readable_file(path, RunError).read_bytes())
+    except RunError:
+        raise
+    except Exception:  # a damaged header raises a dozen kinds
         array = np.empty(0)
     fits = array.ndim == len(shape) and all(
         wanted in (None, got) for wanted, got in zip(shape, array.shape, strict=True)
@@ -249,26 +275,29 @@ def _load_array(path, shape):
 
 def _read_weights(path, network):
     """The weights in a .keras file: a ZIP file with an HDF5 file in it, a group for each layer."""
-    import io
-    import zipfile
-
     import h5py
 
     stored, weights = {}, None
     try:
-        with zipfile.ZipFile(path) as archive:
-            content = io.BytesIO(archive.read("model.weights.h5"))
-        with h5py.File(content) as file:
-            for layer in file["layers"].values():
-                arrays = layer["cell/vars"] if "cell" in layer else layer["vars"]
-                arrays = [arrays[str(number)] for number in range(len(arrays))]
-                stored |= {layer["vars"].attrs["name"]: arrays} if arrays else {}
+        content = unzip(readable_file(path, RunError), "model.weights.h5")["model.weights.h5"]
+        with h5py.File(io.BytesIO(content)) as file:
+            layers, groups = _inside(file, "layers"), networks.keras_groups(network)
+            for name in [*layers] if len(layers) <= 3 * network.layers + 5 else ():
+                layer = _inside(layers, name)
+                arrays = _inside(layer, *(("cell", "vars") if "cell" in layer else ("vars",)))
+                arrays = [_inside(arrays, str(number)) for number in range(len(arrays))]
+                stored |= {groups[name]: arrays} if arrays else {}
             shapes = {name: [array.shape for array in arrays] for name, arrays in stored.items()}
             if shapes == networks.weight_shapes(network):  # before anything large is read
+                everything = [array for arrays in stored.values() for array in arrays]
+                if not _are_plain(everything) or sum(a.nbytes for a in everything) > len(content):
+                    raise ValueError("it holds less than it says")
                 weights = {
                     name: [np.asarray(array[()], np.float32) for array in arrays]
                     for name, arrays in stored.items()
                 }
+    except RunError:
+        raise
     except Exception as problem:  # HDF5 raises a dozen kinds for a damaged file
         raise RunError(
             f"{path} cannot be loaded as a Keras model: train the run again"
@@ -278,3 +307,29 @@ def _read_weights(path, network):
     if not all(np.isfinite(w).all() for arrays in weights.values() for w in arrays):
         raise RunError(f"{path} holds NaN or infinite weights: train the run again")
     return weights
+
+
+def _inside(group, *names):
+    """What lies in an HDF5 group under these names, one in the other; never in another file."""
+    import h5py
+
+    for name in names:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is elsewhere")
+        group = group[name]
+    return group
+
+
+def _are_plain(arrays):
+    """Do the numbers of these HDF5 datasets all lie in their file as they are, as Keras writes?
+
+    HDF5 could also take them from other files, unpack them, or make them up.
+    """
+    return all(
+        array.dtype.kind == "f"
+        and array.chunks is None
+        and array.external is None
+        and not array.is_virtual
+        and array.nbytes == array.id.get_storage_size()
+        for array in arrays
+    )

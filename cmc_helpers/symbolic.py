@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from cmc_helpers import bach, networks
 from cmc_helpers.corpora import sample_path
-from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.files import FileError, read_array, readable_file, replacing, unzip
 
 STEPS_PER_QUARTER = 4  # the grid: sixteenths
 QUARTERS_PER_MINUTE = 76  # as `bach.perform` plays
@@ -62,12 +62,16 @@ def read(path):
     """A MIDI, MusicXML or kern file → its `GridNote`s, in order.
 
     music21 reads it. Tempo, loudness, drums and who plays what are left behind; see `on_the_grid`.
-    Raises ScoreError for a file that is none, ValueError for notes that no piano has.
+    Raises ScoreError for a file that is none, or that holds notes that no piano has.
     """
     path = readable_file(path, bach.ScoreError)
     with path.open("rb") as file:
         is_midi = file.read(4) == b"MThd" or path.suffix.lower() in (".mid", ".midi")
-    return on_the_grid(_midi_events(path) if is_midi else bach.read_score(path).events)
+    events = _midi_events(path) if is_midi else bach.read_score(path).events
+    try:
+        return on_the_grid(events)
+    except (ValueError, OverflowError) as problem:
+        raise bach.ScoreError(f"{path} holds what no piano plays: {problem}") from problem
 
 
 def on_the_grid(events):
@@ -125,9 +129,8 @@ def _midi_events(path):
                     start = down[key].pop(0)
                     events.append(bach.Event(part, start, now - start, event.pitch, 1.0))
     except Exception as problem:  # a damaged file raises whatever the line of it raises
-        reason = " ".join(str(problem).split())
         raise bach.ScoreError(
-            f"{path} cannot be read as MIDI: is it whole? ({reason})"
+            f"{path} cannot be read as MIDI: is it whole? ({bach.reason(problem)})"
         ) from problem
     return events
 
@@ -335,10 +338,27 @@ def load(path=None):
     Raises SymbolicError.
     """
     path = path or sample_path("symbolic") / "weights.npz"
+    stored = _load(path, {"embedding.0", "project.0", "project.1"})
+    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in stored.values()):
+        raise SymbolicError(f"{path} holds weights that are not finite numbers: get it again")
     weights = {}
-    for key, array in _load(path, {"embedding.0", "project.0", "project.1"}).items():
-        weights.setdefault(key.split(".")[0], []).append(array.astype(np.float32))
+    for key in sorted(stored):
+        weights.setdefault(key.split(".")[0], []).append(stored[key].astype(np.float32))
+    if not _fit_together(weights):
+        raise SymbolicError(f"{path} holds no network that `build` made: is it another file?")
     return InNumPy(weights)
+
+
+def _fit_together(weights):
+    """Are these arrays, {layer's name: its arrays}, a network that `build` may have made?"""
+    width = weights["embedding"][0].shape[-1]
+    wanted = {"embedding": [(VOCABULARY, width)]}
+    for number in range(1, len(weights) - 1):
+        units = len(weights.get(f"lstm_{number}", [()])[-1]) // 4
+        wanted[f"lstm_{number}"] = [(width, 4 * units), (units, 4 * units), (4 * units,)]
+        width = units
+    wanted["project"] = [(width, VOCABULARY), (VOCABULARY,)]
+    return {name: [array.shape for array in parts] for name, parts in weights.items()} == wanted
 
 
 def choose(logits, temperature, uniform):
@@ -383,10 +403,10 @@ def _load(path, needed):
     """The arrays of an .npz file that holds at least those `needed`; raises SymbolicError."""
     path = readable_file(Path(path), SymbolicError)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
+        files = unzip(path)
+        arrays = {name.removesuffix(".npy"): read_array(files[name]) for name in files}
     except Exception as problem:  # a damaged archive raises whatever the damaged part raises
-        raise SymbolicError(f"{path} is damaged: get it again ({problem})") from problem
+        raise SymbolicError(f"{path} is damaged: get it again ({problem!s:.200})") from problem
     if missing := needed - set(arrays):
         raise SymbolicError(f"{path} lacks {', '.join(sorted(missing))}: is it another file?")
     return arrays

@@ -91,6 +91,38 @@ def test_weighting_can_be_undone(preset, samples):
     np.testing.assert_allclose(unweight(weight(x, config), config), x, atol=1e-12)
 
 
+LEVELS = st.sampled_from([1e-30, 1e-12, 1.0, 1e12, 1e30])
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.integers(1, 3000), LEVELS, st.sampled_from(PRESETS))
+def test_weighting_of_any_length_and_level_can_be_undone(samples, level, preset):
+    config, x = FeatureConfig.preset(preset), level * noise(samples, samples)
+    np.testing.assert_allclose(unweight(weight(x, config), config), x, atol=1e-12 * level)
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.integers(0, 1200),
+    LEVELS,
+    st.sampled_from(PRESETS),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_a_waveform_of_any_length_and_level_has_features_or_is_refused(
+    samples, level, preset, dtype
+):
+    config, x = FeatureConfig.preset(preset), (level * noise(samples, samples)).astype(dtype)
+    if samples < 256:
+        with pytest.raises(ValueError, match=rf"\({samples},\) has no frame: give .* at least 256"):
+            extract_features(x, config)
+        return
+    features = extract_features(x, config)
+    assert features.shape == ((samples - 256) // 64 + 1, 100) and features.dtype == np.float32
+    assert np.isfinite(features).all() and (features >= 0).all()
+    wanted = extract_features(noise(samples, samples), config) * level**config.compression
+    np.testing.assert_allclose(features, wanted, rtol=1e-3)
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.integers(256, 5000))
 def test_there_are_as_many_frames_as_whole_windows_fit(samples):

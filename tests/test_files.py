@@ -1,10 +1,22 @@
 """Files are read or written whole, or refused in one sentence."""
 
+import io
 import os
+import pickle
+import tracemalloc
+import zipfile
 
+import numpy as np
 import pytest
 
-from cmc_helpers.files import FileError, readable_file, replacing
+from cmc_helpers.files import (
+    FileError,
+    parse_json,
+    read_array,
+    readable_file,
+    replacing,
+    unzip,
+)
 
 
 class ShelfError(FileError):
@@ -116,3 +128,123 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
     with pytest.raises(FileError, match="a.txt cannot be written: .*permission denied"):
         with replacing(tmp_path / "a.txt"):
             pytest.fail("the body ran")
+
+
+# --- What others wrote ---
+
+
+def test_a_sentence_stays_one_line_whatever_it_quotes():
+    sentence = str(FileError("x.csv holds a\nb\x1b[2J\ud800 é τ"))
+    assert sentence == "x.csv holds a\\nb\\x1b[2J\\ud800 é τ"
+    assert str(pickle.loads(pickle.dumps(FileError(sentence)))) == sentence
+
+
+def test_json_that_is_nested_too_deep_is_a_value_error_like_any_that_is_damaged():
+    assert parse_json('{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+    for text in ("", "{", "[" * 100_000, '{"a":' * 100_000):
+        with pytest.raises(ValueError):
+            parse_json(text)
+
+
+def zipped(path, files, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_zip_file_gives_its_files_or_those_that_are_asked_for(tmp_path):
+    files = {"a": b"1" * 99, "b/c": bytes(range(256)), "../d": b""}
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        path = zipped(tmp_path / "x.zip", files, compression)
+        assert unzip(path) == files
+        assert unzip(path, "b/c") == {"b/c": files["b/c"]}
+    with pytest.raises(KeyError):
+        unzip(path, "e")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]  # nothing was unpacked anywhere
+
+
+def declared(content, size):
+    """A ZIP file of one file that says, at both places, that it has so many bytes."""
+    data = bytearray(content)
+    for mark, place in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        start = data.find(mark) + place
+        data[start : start + 4] = size.to_bytes(4, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_zip_bomb_does_not_go_off(tmp_path, compression, honest):
+    path = zipped(tmp_path / "x.zip", {"a": bytes(50_000_000)}, compression)
+    if not honest:
+        path.write_bytes(declared(path.read_bytes(), 100))
+    tracemalloc.start()
+    try:
+        with pytest.raises((ValueError, zipfile.BadZipFile)):
+            unzip(path)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, ">f4", np.uint8, "<U9"])
+def test_an_array_is_read_back(kind):
+    for array in (np.arange(6).reshape(2, 3).astype(kind), np.array(1).astype(kind)):
+        file = io.BytesIO()
+        np.save(file, array)
+        read = read_array(file.getvalue())
+        np.testing.assert_array_equal(read, array)
+        assert read.dtype == array.dtype
+
+
+def saying(descr="'<f8'", shape="(2, 3)"):
+    """An .npy file whose header says that of its 48 bytes."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(48)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"shape": "(2, 4)"},
+        {"shape": "(2, 2)"},
+        {"shape": "(-2, -3)"},
+        {"shape": f"({2**32}, {2**32})"},
+        {"shape": f"({10**9},)"},
+        {"shape": "(True, 6)", "descr": "'<U999999999'"},
+        {"descr": "'<U999999999'"},
+        {"descr": "'|O'"},
+        {"descr": "'|V0'"},
+        {"descr": "[('a', '|O')]"},
+        {"descr": "__import__('os')._exit(1)"},
+        {"shape": "(" + "-" * 9000 + "1,)"},
+        {"shape": "(" * 199 + ")" * 199},
+        {"shape": "(1L, 6L)"},
+    ],
+    ids=lambda header: " ".join(header.values())[:30],
+)
+def test_a_header_that_does_not_tell_the_truth_is_refused_before_it_costs_memory(header):
+    assert read_array(saying()).shape == (2, 3)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Exception):  # noqa: B017 - whatever NumPy raises
+            read_array(saying(**header))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_object_is_unpickled():
+    file = io.BytesIO()
+    np.save(file, np.array([Hostile()]), allow_pickle=True)
+    for content in (file.getvalue(), pickle.dumps(Hostile())):
+        with pytest.raises(ValueError):
+            read_array(content)
+
+
+class Hostile:
+    """What ends the tests when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code of a stranger ran')",)

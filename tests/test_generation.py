@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cmc_helpers import experiments, generation, mixtures, networks, runs
+from cmc_helpers.features import Normaliser
 from cmc_helpers.generation import generate
 from cmc_helpers.mixtures import STRATEGIES
 from cmc_helpers.networks import NetworkConfig
@@ -140,6 +141,12 @@ def test_progress_reaches_its_end(run):
 def test_bad_arguments_are_named(run, wrong, sentence):
     with pytest.raises(ValueError, match=sentence):
         generate(run, **({"steps": 5, "strategy": "greedy"} | wrong))
+
+
+def test_features_that_no_number_can_hold_are_refused(small):
+    huge = Normaliser(np.zeros(8), 1e-39 * np.eye(8))
+    with pytest.raises(ValueError, match="without bounds"):
+        generate(replace(small, normaliser=huge), 3)
 
 
 def test_output_that_grows_without_bounds_is_refused(small):

@@ -428,6 +428,26 @@ def test_every_frame_adds_a_hop(method, frames):
     assert x.shape == (64 * (frames - 1) + 256,) and np.isfinite(x).all()
 
 
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(
+    frames=st.integers(1, 60),
+    preset=st.sampled_from(["paper", "original-2017", "default"]),
+    method=st.sampled_from(sorted(METHODS)),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    level=st.sampled_from([1e-30, 1e-6, 1.0, 1e6, 1e30]),
+)
+def test_features_of_any_length_and_level_are_a_sound(frames, preset, method, dtype, level):
+    config = FeatureConfig.preset(preset)
+    features = np.random.default_rng(frames).exponential(size=(frames, 100))
+    features = (features * level**config.compression).astype(dtype)
+    x = invert_features(features, config, method, iterations=2)
+    assert x.shape == (64 * (frames - 1) + 256,) and np.isfinite(x).all()
+    again = extract_features(x, config)
+    assert again.shape == features.shape
+    unit = invert_features(features / level**config.compression, config, method, iterations=2)
+    assert np.abs(x).max() == pytest.approx(level * np.abs(unit).max(), rel=0.2)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_silence_stays_silence(method):
     np.testing.assert_array_equal(invert_features(np.zeros((20, 100)), CONFIG, method), 0)

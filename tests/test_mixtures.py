@@ -66,6 +66,37 @@ def test_the_density_is_scipys(seed, components, m):
     np.testing.assert_allclose(log_density(y, mixture), wanted, rtol=1e-6, atol=1e-9)
 
 
+def scaled(mixture, factor, dtype):
+    """The mixture in another unit and precision."""
+    log_weights, means, scales = mixture
+    return Mixture(
+        log_weights.astype(dtype), (factor * means).astype(dtype), (factor * scales).astype(dtype)
+    )
+
+
+SIZES = dict(components=st.integers(1, 50), m=st.integers(1, 1000))
+# Within these powers of ten the square of a deviation stays a number.
+UNITS = st.one_of(
+    st.tuples(st.just(np.float32), st.integers(-17, 17)),
+    st.tuples(st.just(np.float64), st.integers(-150, 150)),
+)
+
+
+@mathematics
+@given(seed=seeds, unit=UNITS, far=st.sampled_from([0, 1, 10, 1000]), **SIZES)
+def test_the_density_is_scipys_at_every_size_unit_and_precision(seed, components, m, unit, far):
+    dtype, power = unit
+    mixture = scaled(random_mixture(seed, components, m), 10.0**power, dtype)
+    noise = np.random.default_rng(seed).normal(size=m)
+    y = (mixture.means[0] + far * mixture.scales[0] * noise).astype(dtype)
+    found = log_density(y, mixture)
+    assert found.dtype == dtype
+    wanted = scipys_log_density(*(np.float64(y), Mixture(*map(np.float64, mixture))))
+    # What is nearly 0 is the difference of terms that are not.
+    rounding = 1e3 * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, wanted, rtol=rounding, atol=rounding * m * (1 + abs(power)))
+
+
 @pytest.mark.parametrize("components", [1, 10, 50])
 @pytest.mark.parametrize("m", [100, 1000])
 @pytest.mark.parametrize("distance", [0, 1, 100])
@@ -127,6 +158,26 @@ def test_any_output_is_a_mixture_with_bounded_scales(numbers):
     np.testing.assert_allclose(np.exp(mixture.log_weights).sum(), 1)
     assert (0.01 <= mixture.scales).all() and (mixture.scales < 100.01).all()
     assert np.isfinite(log_density(mixture.means[0] + 1, mixture))
+
+
+@mathematics
+@given(
+    seed=seeds,
+    dtype=st.sampled_from([np.float32, np.float64]),
+    size=st.sampled_from([1, 1e4, 1e30]),
+    **SIZES,
+)
+def test_no_output_of_any_size_makes_a_mixture_that_is_none(seed, components, m, dtype, size):
+    rng = np.random.default_rng(seed)
+    output = rng.uniform(-1, 1, 2 * components + components * m)
+    output[: 2 * components] *= size
+    output[2 * components :] *= min(size, 1e4)
+    mixture = from_network_output(output.astype(dtype), components, floor=0.01, ceiling=100.0)
+    assert {part.dtype for part in mixture} == {np.dtype(dtype)}
+    np.testing.assert_allclose(np.exp(mixture.log_weights).sum(), 1, rtol=1e-5)
+    assert (0.01 * 0.999 <= mixture.scales).all() and (mixture.scales < 100.02).all()
+    for y in (mixture.means[0], mixture.means[-1] + 1, np.zeros(m, dtype)):
+        assert np.isfinite(log_density(y, mixture))
 
 
 def test_the_scale_rises_with_its_output_from_the_floor_to_the_ceiling():
@@ -234,6 +285,24 @@ def test_tau_0_is_greedy_and_tau_1_is_all(seed, components):
     log_weights = random_mixture(seed, components).log_weights
     assert subset(tempered_log_weights(log_weights, 0.0)) == {np.argmax(log_weights)}
     np.testing.assert_allclose(tempered_log_weights(log_weights, 1.0), log_weights, atol=1e-12)
+
+
+@mathematics
+@given(
+    seed=seeds,
+    components=st.integers(1, 50),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    size=st.sampled_from([1e-30, 1, 1e4]),
+)
+def test_at_both_ends_of_tau_any_weights_will_do(seed, components, dtype, size):
+    logits = (size * np.random.default_rng(seed).normal(size=components)).astype(dtype)
+    log_weights = from_network_output(np.r_[logits, np.zeros(2 * components, dtype)], components)[0]
+    smallest = tempered_log_weights(log_weights, 0.0)
+    assert subset(smallest) == {np.argmax(log_weights)}
+    assert smallest.max() == 0 and smallest.dtype == dtype
+    np.testing.assert_allclose(
+        tempered_log_weights(log_weights, 1.0), log_weights, rtol=1e-5, atol=1e-5
+    )
 
 
 # Drawing a component
@@ -443,6 +512,63 @@ def test_the_borders_are_allowed(strategy):
     for tau in (0, 1):
         check_sampling(strategy, tau, 0, 0.01)
         check_sampling(strategy, tau, 10.0, 100)
+
+
+@settings(mathematics, max_examples=200)
+@given(
+    st.sampled_from(STRATEGIES),
+    st.one_of(
+        st.floats(),
+        st.floats(-0.1, 1.1),
+        st.sampled_from([0.0, 1.0, -0.0, 5e-324, -5e-324, np.nextafter(1, 2), -0.1, 1.1]),
+        st.sampled_from([np.nan, np.inf, -np.inf, 10**400, -(10**400), np.float32(1.5)]),
+    ),
+)
+def test_tau_is_a_share_and_all_else_is_refused_in_a_sentence(strategy, tau):
+    if 0 <= tau <= 1:
+        return check_sampling(strategy, tau, 0.5, 1.0)
+    with pytest.raises(ValueError, match="τ is a share of probability from 0 to 1, not") as caught:
+        check_sampling(strategy, tau, 0.5, 1.0)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -0.1, 10**400])
+def test_no_other_knob_takes_what_is_no_number(number):
+    with pytest.raises(ValueError, match="sigma_scale is a factor"):
+        check_sampling("sample", 0.5, number, 1.0)
+    with pytest.raises(ValueError, match="pi_temperature is a number"):
+        check_sampling("sample", 0.5, 1.0, number)
+    with pytest.raises(ValueError, match="pi_temperature is a number above 0, from 1e-6"):
+        check_sampling("sample", 0.5, 1.0, 1e-320)  # no weight would be left
+
+
+@settings(mathematics, max_examples=100)
+@given(
+    seed=seeds,
+    strategy=st.sampled_from(STRATEGIES),
+    form=st.sampled_from(FORMS),
+    tau=st.sampled_from([0.0, 0.3, 1.0]),
+    temperature=st.sampled_from([1e-6, 0.01, 1.0, 1e6]),
+    unit=UNITS,
+    **SIZES,
+)
+def test_every_strategy_gives_a_vector_at_every_size_unit_and_precision(
+    seed, strategy, form, tau, temperature, unit, components, m
+):
+    dtype, power = unit
+    if strategy == "exact":  # climbs from every mean
+        components, m = components % 8 + 1, m % 100 + 1
+    mixture = scaled(random_mixture(seed, components, m), 10.0**power, dtype)
+    rng = np.random.default_rng(seed)
+    uniform, noise = np.array(1 - rng.random(), dtype), rng.normal(size=m).astype(dtype)
+    check_sampling(strategy, tau, 0.5, temperature, form)
+    y, component = next_vector(
+        mixture, strategy, uniform, noise, tau, 0.5, form, pi_temperature=temperature
+    )
+    assert y.shape == (m,) and 0 <= component < components
+    assert y.dtype == dtype and np.isfinite(y).all()
+    reach = np.abs(mixture.means).max() + 10 * mixture.scales.max()
+    assert np.abs(y).max() <= reach
 
 
 # The same equations with keras.ops

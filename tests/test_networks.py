@@ -270,13 +270,13 @@ def test_no_output_makes_the_loss_or_its_gradient_infinite(size):
     "asked, sentence",
     [
         (dict(stack="transformer"), "no stack 'transformer'; choose one of paper, residual"),
-        (dict(features=0), "features must be at least 1, not 0"),
-        (dict(layers=0), "layers must be at least 1, not 0"),
-        (dict(units=-5), "units must be at least 1, not -5"),
-        (dict(components=-1), "components must be at least 0, not -1"),
+        (dict(features=0), "features must be a whole number from 1 to 100000, not 0"),
+        (dict(layers=0), "layers must be a whole number from 1 to 100000, not 0"),
+        (dict(units=-5), "units must be a whole number from 1 to 100000, not -5"),
+        (dict(components=-1), "components must be a whole number from 0 to 100000, not -1"),
         (dict(cell="gru"), "no cell 'gru'; choose one of lstm, rnn, dense"),
-        (dict(sigma_floor=0.0), "sigma_floor must be above 0, not 0.0"),
-        (dict(sigma_floor=float("nan")), "sigma_floor must be above 0, not nan"),
+        (dict(sigma_floor=0.0), "sigma_floor must be above 0 and below 100, not 0.0"),
+        (dict(sigma_floor=float("nan")), "sigma_floor must be above 0 and below 100, not nan"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(asked, sentence):

@@ -1,15 +1,21 @@
 """Runs: a folder is all it takes to generate again, and a bad folder is refused in a sentence."""
 
+import io
 import json
+import os
+import pickle
 import shutil
+import tracemalloc
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
-from cmc_helpers import networks, runs
+from cmc_helpers import checkpoints, networks, runs
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.runs import RunError
+from cmc_helpers.windows import TrainingError
 
 
 @pytest.fixture
@@ -167,6 +173,233 @@ def test_a_missing_folder_and_a_folder_that_is_no_run_are_told_apart(tmp_path):
         runs.load(tmp_path / "missing")
     with pytest.raises(RunError, match="is not a run, it has no config.json"):
         runs.load(tmp_path)
+
+
+# --- A stranger's run: no code of theirs, no other file, no more memory than it is worth ---
+
+
+class Hostile:
+    """What ends the tests when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code of a stranger ran')",)
+
+
+def refusal(folder, megabytes=20):
+    """The one sentence with which a run is refused, after no more memory than that."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(RunError) as caught:
+            runs.load(folder)
+        assert tracemalloc.get_traced_memory()[1] < 1e6 * megabytes
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 600
+    return str(caught.value)
+
+
+def test_a_lambda_in_a_model_does_not_run(copied):
+    import keras
+
+    ran = copied / "ran"
+    hostile = keras.Sequential(
+        [
+            keras.Input((None, 8)),
+            keras.layers.Lambda(lambda x, path=str(ran): [open(path, "w").close(), x][1]),
+        ]
+    )
+    hostile.save(copied / "model.keras")
+    ran.unlink()  # it ran here, where it was made
+    assert "model.keras" in refusal(copied)
+    with pytest.raises(ValueError, match="[Ll]ambda"):  # nor does Keras' own safe mode run it
+        keras.saving.load_model(copied / "model.keras", safe_mode=True)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["normaliser.npz", "model.keras", "primer.npy", "config.json"])
+def test_a_pickle_in_the_place_of_a_file_is_not_opened(copied, name):
+    (copied / name).write_bytes(pickle.dumps(Hostile()))
+    assert name in refusal(copied)
+
+
+def test_a_pickle_in_an_archive_is_not_opened(copied):
+    hostile = np.array([Hostile()])
+    np.savez(copied / "normaliser.npz", offset=hostile, matrix=hostile)
+    assert "normaliser.npz" in refusal(copied)
+    np.savez(copied / "checkpoint.npz", state=hostile)
+    model = networks.build(NetworkConfig(8, layers=1, units=2, components=1))
+    with pytest.raises(TrainingError, match="checkpoint.npz cannot be resumed from"):
+        checkpoints.read(copied, model, None)
+
+
+def with_weights(folder, change):
+    """Change the HDF5 file in model.keras; change(its group of the first arrays)."""
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    content = io.BytesIO(files["model.weights.h5"])
+    with h5py.File(content, "r+") as file:
+        change(file["layers/lstm/cell/vars"])
+    with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+        for name, written in (files | {"model.weights.h5": content.getvalue()}).items():
+            archive.writestr(name, written)
+
+
+def replaced(make):
+    """A change that puts something else in the place of the array 0."""
+
+    def change(group):
+        shape = group["0"].shape
+        del group["0"]
+        make(group, shape)
+
+    return change
+
+
+def virtual(group, shape):
+    layout = h5py.VirtualLayout(shape, "f4")
+    layout[...] = h5py.VirtualSource("other.h5", "0", shape)
+    group.create_virtual_dataset("0", layout)
+
+
+HOSTILE_WEIGHTS = {
+    "link to another file": lambda group, shape: group.update(
+        {"0": h5py.ExternalLink("x.h5", "0")}
+    ),
+    "link to itself": lambda group, shape: group.update({"0": h5py.SoftLink(group.name + "/0")}),
+    "link to a group": lambda group, shape: group.update({"0": h5py.SoftLink("/")}),
+    "numbers of another file": lambda group, shape: group.create_dataset(
+        "0", shape, "f4", external=[("/etc/passwd", 0, 10**6)]
+    ),
+    "virtual": virtual,
+    "packed": lambda group, shape: group.create_dataset("0", shape, "f4", compression="gzip"),
+    "never written": lambda group, shape: group.create_dataset("0", shape, "f4"),
+    "no numbers": lambda group, shape: group.create_dataset("0", shape, "S99999"),
+    "huge": lambda group, shape: group.create_dataset("0", (10**6, 10**6), "f4"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_WEIGHTS)
+def test_weights_that_are_not_plain_numbers_of_this_file_are_refused(copied, name):
+    with_weights(copied, replaced(HOSTILE_WEIGHTS[name]))
+    assert "model.keras" in refusal(copied)
+
+
+def test_a_config_cannot_ask_for_weights_that_are_not_there(copied):
+    """Config and model agree on 3.6 billion numbers, of which none is in the file."""
+
+    def claim(group):
+        for number, shape in enumerate([(8, 120_000), (30_000, 120_000), (120_000,)]):
+            del group[str(number)]
+            group.create_dataset(str(number), shape, "f4")
+
+    with_weights(copied, claim)
+    stored = json.loads((copied / "config.json").read_text())["network"]
+    change_settings(copied, network=stored | {"layers": 1, "units": 30_000})
+    assert "model.keras" in refusal(copied)
+
+
+def test_a_bomb_in_a_model_or_a_normaliser_does_not_go_off(copied):
+    for name, member in (("normaliser.npz", "offset.npy"), ("model.keras", "model.weights.h5")):
+        whole = (copied / name).read_bytes()
+        with zipfile.ZipFile(copied / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("matrix.npy", b"")
+            archive.writestr(member, bytes(100_000_000))
+        assert name in refusal(copied)
+        (copied / name).write_bytes(whole)
+
+
+def test_an_archive_unpacks_to_nowhere(copied):
+    before = sorted(copied.parent.rglob("*"))
+    for name in ("model.keras", "normaliser.npz"):
+        with zipfile.ZipFile(copied / name, "a") as archive:
+            archive.writestr("../outside", "x")
+            archive.writestr(f"{copied.parent}/outside", "x")
+    runs.load(copied)
+    assert sorted(copied.parent.rglob("*")) == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="this system has no /dev/zero")
+@pytest.mark.parametrize("name", ["normaliser.npz", "model.keras", "primer.npy", "config.json"])
+def test_a_link_to_what_never_ends_is_not_followed(copied, name):
+    (copied / name).unlink()
+    (copied / name).symlink_to("/dev/zero")
+    assert name in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": {"units": 10**9}},
+        {"network": {"layers": 10**9}},
+        {"network": {"features": 10**400}},
+        {"network": {"units": 8.5}},
+        {"network": {"sigma_floor": 1e308}},
+        {"network": {"one\nthing": 1}},
+        {"network": {"stack": "x" * 10**6}},
+        {"sampling": {"sigma_scale": 10**400}},
+        {"sampling": {"form": "\x1b[2J"}},
+        {"features": 0},
+        {"features": []},
+        {"features": {"name": "default", "compression": 0.5}},
+        {"format": "1\n2"},
+        {"format": "x" * 10**6},
+    ],
+    ids=lambda change: f"{change!r:.40}",
+)
+def test_a_config_that_asks_for_the_impossible_is_refused(copied, change):
+    settings = json.loads((copied / "config.json").read_text())
+    for name, value in change.items():
+        nested = isinstance(value, dict) and isinstance(settings[name], dict)
+        settings[name] = settings[name] | value if nested else value
+    (copied / "config.json").write_text(json.dumps(settings))
+    assert "config.json" in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, '{"format":' * 10**5, '{"format": 1e999}', "\ufeff{}"]
+)
+def test_a_config_that_is_nested_without_end_is_refused(copied, text):
+    (copied / "config.json").write_text(text, encoding="utf-8")
+    assert "config.json" in refusal(copied)
+
+
+def test_features_of_sound_are_a_hundred(copied):
+    from cmc_helpers.features import FeatureConfig
+
+    change_settings(copied, features=FeatureConfig().to_dict())
+    assert "sound has 100 features, not 8" in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"offset": np.zeros(8, complex), "matrix": np.eye(8)},
+        {"offset": np.full(8, np.nan), "matrix": np.eye(8)},
+        {"offset": np.zeros(8), "matrix": np.eye(8) * 1j},
+        {"offset": np.zeros(8), "matrix": np.zeros((8, 8))},
+        {"offset": np.zeros(8), "matrix": np.eye(8, dtype=int)},
+    ],
+)
+def test_a_normaliser_that_does_not_normalise_is_refused(copied, arrays):
+    np.savez(copied / "normaliser.npz", **arrays)
+    assert "normaliser.npz" in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "epoch,loss\n1\n",
+        "epoch,loss\n1,x\n",
+        "epoch,epoch\n1,2,3\n",
+        "\xff\n1\n2,3",
+        "a\n" + "x" * 10**6,
+    ],
+)
+def test_a_damaged_history_is_refused(tmp_path, content):
+    (tmp_path / "history.csv").write_text(content, encoding="latin-1")
+    with pytest.raises(RunError, match="history.csv is damaged") as caught:
+        runs.read_history(tmp_path / "history.csv")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 600
 
 
 def test_history_reads_back_as_it_was_written(tmp_path):
