@@ -457,6 +457,7 @@ def tensors(ops, mixture, dtype):
     return Mixture(*(ops.convert_to_tensor(part, dtype) for part in mixture))
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-12)])
 @pytest.mark.parametrize("components, m", [(1, 1), (10, 100), (50, 1000)])
 def test_keras_and_numpy_give_the_same_density(ops, dtype, tolerance, components, m):
@@ -470,6 +471,7 @@ def test_keras_and_numpy_give_the_same_density(ops, dtype, tolerance, components
     np.testing.assert_allclose(ops.convert_to_numpy(found), wanted, rtol=tolerance)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("form", ["exact", "paper"])
 @pytest.mark.parametrize("tau", [0.0, 0.6, 1.0])
@@ -487,6 +489,7 @@ def test_keras_and_numpy_take_the_same_next_vector(ops, strategy, form, tau, dty
     np.testing.assert_allclose(ops.convert_to_numpy(y), wanted, atol=tolerance)
 
 
+@pytest.mark.keras
 def test_keras_never_draws_a_component_of_weight_0_either(ops):
     with np.errstate(divide="ignore"):
         log_weights = np.log(np.array([0, 0.3, 0, 0.7, 0], np.float32))
