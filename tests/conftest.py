@@ -2,6 +2,17 @@
 
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
+
+# For `make mutants`: the same examples every time, and no search for the simplest that fails.
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=30,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 
 @pytest.fixture(scope="session")

@@ -170,6 +170,7 @@ def test_100_groups_cover_256_bins_once():
 
 def test_expanding_is_the_pseudo_inverse_of_reducing():
     reduce, expand = reduce_magnitudes(np.eye(256)), expand_magnitudes(np.eye(100))
+    assert expand.shape == (100, 257)
     np.testing.assert_allclose(expand[:, :256], np.linalg.pinv(reduce), atol=1e-12)
     np.testing.assert_array_equal(expand[:, 256], expand[:, 255])  # 4 kHz repeats its neighbour
     np.testing.assert_array_equal(reduce_magnitudes(expand), np.eye(100))
@@ -193,6 +194,13 @@ def test_twice_the_amplitude_is_twice_the_feature_or_its_root(preset, gain):
     np.testing.assert_allclose(twice, gain * extract_features(x, config), rtol=1e-6)
 
 
+def test_a_waveform_in_single_precision_or_in_integers_is_computed_with_in_double():
+    for x in (noise(1000).astype(np.float32), (1000 * noise(1000)).astype(np.int16)):
+        wanted = extract_features(x.astype(np.float64), PAPER)
+        np.testing.assert_array_equal(extract_features(x, PAPER), wanted)
+        np.testing.assert_array_equal(extract_features(x.tolist(), PAPER), wanted)
+
+
 def test_features_repeat_bit_for_bit_and_leave_the_waveform_alone():
     x = noise(1000)
     np.testing.assert_array_equal(extract_features(x, PAPER), extract_features(x, PAPER))
@@ -205,7 +213,10 @@ def test_features_repeat_bit_for_bit_and_leave_the_waveform_alone():
         (noise(255), r"\(255,\) has no frame: give one channel of at least 256 samples \(32 ms\)"),
         ([], r"\(0,\) has no frame"),
         (noise(2000).reshape(1000, 2), r"\(1000, 2\) has no frame: give one channel"),
-        (np.append(noise(300), np.nan), "NaN or infinite samples"),
+        (
+            np.append(noise(300), np.nan),
+            "^the waveform holds NaN or infinite samples: repair or cut",
+        ),
         (np.append(noise(300), -np.inf), "NaN or infinite samples"),
     ],
 )
@@ -237,7 +248,9 @@ def test_settings_of_another_pipeline_are_refused():
     good = PAPER.to_dict()
     incomplete = {name: good[name] for name in good if name != "compression"}
     for other in [good | {"hop": 128}, good | {"mel": 1}, incomplete, None, []]:
-        with pytest.raises(ValueError, match="another version"):
+        with pytest.raises(
+            ValueError, match="^these feature settings were made by another version"
+        ):
             FeatureConfig.from_dict(other)
 
 
@@ -267,6 +280,7 @@ def test_normalising_can_be_undone(name):
     for x in sequences:
         z = normaliser.transform(x)
         assert z.dtype == np.float32
+        assert normaliser.invert(z).dtype == np.float32
         np.testing.assert_allclose(normaliser.invert(z), x, atol=1e-5 * np.abs(x).max())
     np.testing.assert_allclose(normaliser.matrix @ normaliser.inverse, np.eye(4), atol=1e-12)
 
@@ -292,6 +306,44 @@ def test_whitened_innovations_have_unit_covariance_and_the_frames_no_mean():
     np.testing.assert_allclose(innovations.T @ innovations / len(innovations), np.eye(4), atol=1e-4)
     np.testing.assert_allclose(np.concatenate(z).mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(normaliser.matrix, normaliser.matrix.T, atol=1e-12)  # ZCA
+    assert normaliser.matrix.dtype == np.float32
+
+
+@pytest.mark.parametrize("together", [2, 3])
+def test_of_frames_together_the_innovation_is_what_a_linear_prediction_leaves(together):
+    """The oracle: rows of so many frames, and least squares from one row to the next."""
+    sequences = walks()  # of 200, 201 and 202 frames: a rest that fills no row is left out
+    normaliser = Normaliser.whitened_innovations(iter(sequences), together)
+    rows = [x[: len(x) // together * together].reshape(-1, 4 * together) for x in sequences]
+    before = np.concatenate([x[:-1] for x in rows])
+    after = np.concatenate([x[1:] for x in rows])
+    left = after - before @ np.linalg.lstsq(before, after)[0]
+    z = left @ normaliser.matrix.astype(float)
+    np.testing.assert_allclose(z.T @ z / len(z), np.eye(4 * together), atol=1e-3)
+    np.testing.assert_allclose(normaliser.offset, np.concatenate(rows).mean(axis=0))
+
+
+def test_of_frames_together_one_that_never_moves_is_not_blown_up():
+    x = np.random.default_rng(2).normal(size=(500, 4)) * [1, 1, 1, 0]
+    normaliser = Normaliser.whitened_innovations([x], 2, floor=0.01)
+    assert np.isfinite(normaliser.matrix).all()
+    np.testing.assert_allclose(np.diag(normaliser.matrix)[[3, 7]], 10 / np.sqrt(0.75), rtol=0.05)
+
+
+@pytest.mark.parametrize("name", ["maximum", "whitened innovations"])
+@pytest.mark.parametrize("level", [1e-4, 1e4])
+def test_the_level_of_a_corpus_does_not_matter(name, level):
+    normaliser, louder = (NORMALISERS[name]([g * x for x in walks()]) for g in (1, level))
+    x = walks()[0]
+    np.testing.assert_allclose(louder.transform(level * x), normaliser.transform(x), rtol=1e-3)
+
+
+def test_a_corpus_in_half_precision_is_summed_up_in_double():
+    sequences = [(x + 20000).astype(np.float16) for x in walks()]  # sums of squares overflow
+    wanted = Normaliser.whitened_innovations([x.astype(float) for x in sequences])
+    found = Normaliser.whitened_innovations(sequences)
+    np.testing.assert_array_equal(found.matrix, wanted.matrix)
+    np.testing.assert_array_equal(found.offset, wanted.offset)
 
 
 def test_a_feature_that_never_moves_is_not_blown_up():

@@ -5,63 +5,110 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmc_helpers import experiments, generation, mixtures, networks, runs
+from cmc_helpers import generation, mixtures, networks, runs
 from cmc_helpers.features import Normaliser
 from cmc_helpers.generation import generate
 from cmc_helpers.mixtures import STRATEGIES
 from cmc_helpers.networks import NetworkConfig
 
+KERAS = pytest.param("Keras", marks=pytest.mark.keras)
+OF_SOUND = dict(strategy="sample", tau=0.6, sigma_scale=0.6, pi_temperature=1.0, form="exact")
+
+
+def untrained(network, sampling=runs.MEANS_ALONE, primer=60):
+    """A run with weights drawn at random, and a normaliser that is not the identity."""
+    rng = np.random.default_rng(0)
+    weights = {
+        name: [
+            (0.5 * rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32) for shape in of
+        ]
+        for name, of in networks.weight_shapes(network).items()
+    }
+    matrix = np.diag(rng.uniform(0.5, 2, network.width))
+    normaliser = Normaliser(rng.normal(size=network.width), matrix)
+    heard = rng.normal(size=(primer, network.features)).astype(np.float32)
+    return runs.Run(None, {}, None, network, normaliser, heard, sampling, weights)
+
 
 @pytest.fixture(scope="module")
-def run(audio_run):
-    return runs.load(audio_run)
+def run():
+    return untrained(NetworkConfig(100, layers=2, units=8, components=3), OF_SOUND)
 
 
 @pytest.fixture(scope="module")
-def small(vectors_run):
-    return runs.load(vectors_run)
+def small():
+    network = NetworkConfig(8, layers=2, units=8, components=3, stack="paper", sigma_floor=0.1)
+    return untrained(network)
 
 
-def mixture_after(run, inputs):
+@pytest.fixture(params=["NumPy", KERAS])
+def teacher(request):
+    """The teacher-forced network: run, inputs (T, width) → outputs (T, ·), in two ways."""
+
+    def stepped(run, inputs):
+        states, outputs = networks.zero_states(run.network, 1), []
+        for row in inputs:
+            output, states = networks.step(run.layers, run.network, row[None], states)
+            outputs.append(output[0])
+        return np.array(outputs)
+
+    def at_once(run, inputs):
+        return np.asarray(run.model(inputs[None]))[0]
+
+    return stepped if request.param == "NumPy" else at_once
+
+
+def mixture_after(teacher, run, inputs):
     """The mixture for each frame after `inputs` (T, m), by the teacher-forced network."""
-    output = np.asarray(run.model(inputs[None]))[0]
+    output = teacher(run, inputs)
     return mixtures.from_network_output(output, run.network.components, run.network.sigma_floor)
 
 
-def test_free_running_equals_the_teacher_forced_network_fed_with_what_it_made(run):
+@pytest.mark.keras
+def test_a_trained_network_runs_free_as_it_was_taught(audio_run):
+    run = runs.load(audio_run)
+    made = run.normaliser.transform(generate(run, 200, strategy="greedy").vectors[0])
+    inputs = np.concatenate([run.normaliser.transform(run.primer), made[:-1]])
+    output = np.asarray(run.model(inputs[None]))[0, len(run.primer) - 1 :]
+    mixture = networks.read_output(output, run.network)
+    expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(200), np.zeros((1, 100)))
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+def test_free_running_equals_the_teacher_forced_network_fed_with_what_it_made(run, teacher):
     # Feed the whole generated sequence back at once: each frame must be the greedy choice of the
     # mixture that the network gives there.
     made = run.normaliser.transform(generate(run, 200, strategy="greedy").vectors[0])
     heard = run.normaliser.transform(run.primer)
     inputs = np.concatenate([heard, made[:-1]])
-    mixture = mixture_after(run, inputs)
+    mixture = mixture_after(teacher, run, inputs)
     expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(len(inputs)), np.zeros((1, 100)))
     np.testing.assert_allclose(made, expected[len(heard) - 1 :], atol=1e-4)
 
 
 @pytest.mark.parametrize("cell", networks.CELLS)
-def test_a_network_without_a_mixture_feeds_its_mean_back(cell):
+def test_a_network_without_a_mixture_feeds_its_mean_back(cell, teacher):
     config = NetworkConfig(3, layers=2, units=4, components=0, stack="paper", cell=cell)
-    primer = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    run = experiments.in_memory(config, networks.build(config), primer)
+    run = untrained(config, primer=5)
     made = generate(run, 20).vectors[0]
-    means = np.asarray(run.model(np.concatenate([primer, made[:-1]])[None]))[0]
+    inputs = run.normaliser.transform(np.concatenate([run.primer, made[:-1]]))
+    means = run.normaliser.invert(teacher(run, inputs))
     np.testing.assert_allclose(made, means[4:], atol=1e-5)
     with pytest.raises(ValueError, match="no σ to add: leave sigma_scale at 0"):
         generate(run, 20, strategy="sample")
 
 
-def test_a_primer_is_heard_frame_by_frame(run):
+def test_a_primer_is_heard_frame_by_frame(run, teacher):
     primer = run.primer[:40]
     first = generate(run, 1, strategy="greedy", primer=primer).vectors[0, 0]
-    mixture = mixture_after(run, run.normaliser.transform(primer))
+    mixture = mixture_after(teacher, run, run.normaliser.transform(primer))
     expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(40), np.zeros((1, 100)))
     np.testing.assert_allclose(run.normaliser.transform(first[None])[0], expected[-1], atol=1e-4)
 
 
-def test_an_empty_primer_begins_from_zeros(run):
+def test_an_empty_primer_begins_from_zeros(run, teacher):
     first = generate(run, 1, strategy="greedy", primer=np.empty((0, 100))).vectors[0, 0]
-    mixture = mixture_after(run, np.zeros((1, 100), np.float32))
+    mixture = mixture_after(teacher, run, np.zeros((1, 100), np.float32))
     expected, _ = mixtures.next_vector(mixture, "greedy", np.ones(1), np.zeros((1, 100)))
     np.testing.assert_allclose(run.normaliser.transform(first[None])[0], expected[0], atol=1e-4)
 
@@ -158,21 +205,18 @@ def test_output_that_grows_without_bounds_is_refused(small):
 def several():
     """A run that predicts three frames of four numbers at once, each feature with its own scale."""
     config = NetworkConfig(4, layers=2, units=6, components=3, frames=3, feature_scales=True)
-    model = networks.build(config)
-    rng = np.random.default_rng(0)
-    model.set_weights([0.5 * rng.normal(size=w.shape) for w in model.get_weights()])
-    primer = rng.normal(size=(20, 4)).astype(np.float32)
-    return experiments.in_memory(config, model, primer)
+    return untrained(config, primer=20)
 
 
 @pytest.mark.parametrize("sigma_scale", [0.0, 1.0])
-def test_frames_predicted_together_equal_the_teacher_forced_network(several, sigma_scale):
+def test_frames_predicted_together_equal_the_teacher_forced_network(several, sigma_scale, teacher):
     """The noise of a step, recovered, is that of its mixture, stretched by the feature scales."""
     made, components = generate(several, 50, strategy="greedy", sigma_scale=sigma_scale, seed=5)
     assert made.shape == (1, 50, 4) and components.shape == (1, 50)
     heard = several.primer[2:]  # 20 frames are six steps of three, and two too many
     rows = np.concatenate([heard, made[0, :48]]).reshape(-1, 12)
-    output = np.asarray(several.model(rows[None, :-1]))[0, 5:]
+    rows = several.normaliser.transform(rows)
+    output = teacher(several, rows[:-1])[5:]
     mixture = networks.read_output(output, several.network)
     scales = networks.feature_scales(output, several.network)
     peaks = mixtures.standardised_log_weights(mixture)

@@ -140,6 +140,8 @@ def test_an_answer_is_on_the_disk_at_once_and_a_crash_loses_none(folder):
         file.write('{"trial": 3, "ans')  # cut off in the middle
     back = Answers(folder, "anna")
     assert back.given == [0, 1, 1] and back.next_trial == 3 and back.familiarity == 0.3
+    _, *lines = map(json.loads, back.path.read_text("utf-8").splitlines())
+    assert lines == [{"trial": number, "answer": one} for number, one in enumerate((0, 1, 1))]
     for one in (0, 0, 1):
         back.give(one)
     assert Answers(folder, "anna").next_trial is None
@@ -178,9 +180,15 @@ def test_what_is_no_answer_and_what_is_no_test_is_refused(folder, tmp_path):
         Answers(folder, "anna", 0.3).give(2)
     with pytest.raises(TestError, match="test.json does not exist"):
         Answers(tmp_path, "anna", 0.3)
-    (folder / "answers_bob.jsonl").write_text("what\n")
-    with pytest.raises(TestError, match="answers_bob.jsonl is damaged"):
-        Answers(folder, "bob")
+    for damaged in (
+        "what",
+        '{"commitment": "x"}',
+        '{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0, "answer": 2}',
+        '{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0}',
+    ):
+        (folder / "answers_bob.jsonl").write_text(damaged + "\n")
+        with pytest.raises(TestError, match="answers_bob.jsonl is damaged"):
+            Answers(folder, "bob")
 
 
 # --- The score ---
@@ -192,7 +200,10 @@ def test_the_score_counts_right_answers_and_who_may_answer(folder):
     answer(folder, "contrary", [1 - r for r in right], 0.1)
     answer(folder, "scholar", right[:2], 0.71)
     answer(folder, "newcomer", right[:3], 0.09)
+    (folder / "answers_another.jsonl").write_text("")  # who left does not hide who stayed
     scores = lt.score(folder)
+    assert all(one.right.dtype.kind == "i" for one in scores.values())
+    assert scores["expert"].familiarity == 0.7
     assert scores["expert"].right.tolist() == [1] * 6
     assert scores["contrary"].right.tolist() == [0] * 6
     assert len(scores["scholar"].right) == 2
@@ -275,14 +286,31 @@ def test_the_power_is_what_the_outcomes_add_up_to(rate):
         assert lt.power(trials, rate) == pytest.approx(chances[told].sum())
 
 
-@pytest.mark.parametrize(("rate", "wanted"), [(0.55, 0.8), (0.6, 0.8), (0.75, 0.9), (1.0, 0.8)])
-def test_so_many_trials_are_enough_and_one_fewer_is_not(rate, wanted):
-    needed = lt.trials_needed(rate, wanted)
-    assert (lt.power(np.arange(needed, 3 * needed + 50), rate) >= wanted).all()
-    assert lt.power(needed - 1, rate) < wanted
+@pytest.mark.parametrize(
+    ("rate", "wanted", "alpha"),
+    [(0.55, 0.8, 0.05), (0.6, 0.8, 0.01), (0.75, 0.9, 0.05), (1.0, 0.8, 0.05), (1.0, 0.8, 0.3)],
+)
+def test_so_many_trials_are_enough_and_one_fewer_is_not(rate, wanted, alpha):
+    needed = lt.trials_needed(rate, wanted, alpha)
+    assert (lt.power(np.arange(needed, 3 * needed + 50), rate, alpha) >= wanted).all()
+    assert lt.power(needed - 1, rate, alpha) < wanted
 
 
-@pytest.mark.parametrize(("rate", "wanted"), [(0.5, 0.8), (0.3, 0.8), (1.1, 0.8), (0.7, 1.0)])
+def test_what_is_not_said_is_a_power_of_0_8_and_errors_of_5_percent():
+    assert lt.trials_needed(0.6) == lt.trials_needed(0.6, 0.8, 0.05)
+    assert lt.power(40, 0.6) == lt.power(40, 0.6, 0.05)
+    assert lt.judge_one(25, 40) == lt.judge_one(25, 40, 0.1, 0.05)
+    rates = [0.5, 0.6, 0.7, 0.45]
+    assert lt.judge_many(rates) == lt.judge_many(rates, 0.1, 0.05)
+
+
+def test_who_minds_no_error_needs_one_answer():
+    assert lt.trials_needed(1.0, 0.8, alpha=0.6) == 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted"), [(0.5, 0.8), (0.3, 0.8), (1.1, 0.8), (0.7, 1.0), (0.7, 0.0)]
+)
 def test_what_no_number_of_answers_finds_is_refused(rate, wanted):
     with pytest.raises(ValueError, match="no number of answers finds"):
         lt.trials_needed(rate, wanted)

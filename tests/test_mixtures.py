@@ -192,6 +192,13 @@ def test_the_scale_rises_with_its_output_from_the_floor_to_the_ceiling():
     np.testing.assert_allclose(scales - 0.01, np.log1p(np.exp(raw)), rtol=2e-3, atol=1e-16)
 
 
+def test_unless_told_the_scale_runs_from_0_01_to_100():
+    output = np.array([[0, -50.0, 0], [0, 1.0, 0], [0, 1e9, 0]])
+    scales = from_network_output(output, 1).scales
+    np.testing.assert_array_equal(scales, from_network_output(output, 1, 0.01, 100.0).scales)
+    np.testing.assert_allclose(scales[[0, 2], 0], [0.01, 100.01], rtol=1e-6)
+
+
 # Standardised weights and the subset S
 
 
@@ -388,6 +395,16 @@ def test_at_the_maximum_the_density_is_level_and_no_climb_goes_higher(seed, comp
     assert -climb.fun < log_density(y, mixture) + 1e-5
 
 
+@pytest.mark.parametrize("level", [1e-9, 1e9])
+def test_the_unit_of_a_mixture_does_not_matter_to_its_maximum(level):
+    mixture = random_mixture(5, components=4, m=2)
+    other = Mixture(mixture.log_weights, level * mixture.means, level * mixture.scales)
+    wanted, component = exact_maximum(mixture)
+    found, same = exact_maximum(other)
+    np.testing.assert_allclose(found / level, wanted, atol=1e-5)
+    assert same == component
+
+
 def test_the_maximum_names_the_component_it_was_reached_from():
     mixture = mixture_of([0.3, 0.7], [[-5.0], [5.0]], [1.0, 1.0])
     y, component = exact_maximum(mixture)
@@ -408,6 +425,23 @@ def test_only_full_sampling_adds_noise_unless_told(strategy):
         np.testing.assert_allclose(y - centre, factor * mixture.scales[component] * noise)
         assert same == component
     assert default_sigma_scale(strategy) == (strategy == "sample")
+
+
+def test_exact_is_the_maximum_of_the_density_whatever_the_random_number():
+    mixture = random_mixture(5)
+    point, component = exact_maximum(mixture)
+    for uniform in (0.01, 1.0):
+        y, same = next_vector(mixture, "exact", np.array(uniform), np.ones(3))
+        np.testing.assert_array_equal(y, point)
+        assert same == component
+
+
+def test_unless_told_tau_is_0_6():
+    mixture = mixture_of([0.5, 0.3, 0.2], np.eye(3), [1.0, 1.0, 1.0])
+    uniform = np.linspace(0.01, 1, 100)
+    batch = Mixture(*(np.repeat(part[None], 100, axis=0) for part in mixture))
+    _, component = next_vector(batch, "tempered", uniform, 0)
+    assert set(component) == {0}  # 0.5 + 0.3 crosses 0.6
 
 
 @mathematics
@@ -571,7 +605,88 @@ def test_every_strategy_gives_a_vector_at_every_size_unit_and_precision(
     assert np.abs(y).max() <= reach
 
 
-# The same equations with keras.ops
+# The same equations in another namespace, and with keras.ops
+
+
+OPERATORS = {"add", "subtract", "multiply", "divide", "negative"}
+OPERATORS |= {"less", "less_equal", "equal", "greater", "greater_equal"}
+
+
+class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array that has operators, and that no function of NumPy takes."""
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+        self.shape = self.array.shape
+
+    def __getitem__(self, index):
+        return Foreign(self.array[index])
+
+    def __array_ufunc__(self, ufunc, method, *inputs):
+        assert ufunc.__name__ in OPERATORS, f"np.{ufunc.__name__} of an array that is not NumPy's"
+        return Foreign(ufunc(*map(native, inputs)))
+
+    def __array_function__(self, function, *_):
+        raise AssertionError(f"np.{function.__name__} of an array that is not NumPy's")
+
+
+class ForeignNamespace:
+    """What `xp` may be: NumPy's functions for `Foreign` arrays, with the defaults of keras.ops."""
+
+    def __getattr__(self, name):
+        def function(*arguments, **options):
+            return Foreign(getattr(np, name)(*map(native, arguments), **options))
+
+        return function
+
+    def shape(self, array):
+        return array.shape
+
+    def take_along_axis(self, array, index, axis=None):
+        return Foreign(np.take_along_axis(native(array), native(index), axis))
+
+    def concatenate(self, arrays, axis=0):
+        return Foreign(np.concatenate([native(array) for array in arrays], axis))
+
+    def fori_loop(self, lower, upper, body, start):
+        for i in range(lower, upper):
+            start = body(i, start)
+        return start
+
+
+def native(array):
+    return array.array if isinstance(array, Foreign) else array
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_batch_in_another_namespace_gives_what_each_gives_alone_in_numpy(strategy, form):
+    rng, xp = np.random.default_rng(0), ForeignNamespace()
+    output, uniform = 2 * rng.normal(size=(12, 2 * 4 + 4 * 3)), 1 - rng.random(12)
+    noise, rest = rng.normal(size=(12, 3)), (0.7, 0.5, form)
+    mixture = from_network_output(Foreign(output), 4, xp=xp)
+    y, component = next_vector(
+        mixture, strategy, Foreign(uniform), Foreign(noise), *rest, xp, pi_temperature=1.5
+    )
+    density = log_density(y, mixture, xp)
+    for i in range(12):
+        alone = from_network_output(output[i], 4)
+        wanted, chosen = next_vector(
+            alone, strategy, uniform[i], noise[i], *rest, pi_temperature=1.5
+        )
+        assert component.array[i] == chosen
+        np.testing.assert_allclose(y.array[i], wanted, atol=1e-9)
+        np.testing.assert_allclose(density.array[i], log_density(wanted, alone))
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 3])
+def test_in_another_namespace_the_climb_has_as_many_steps(iterations):
+    mixture = random_mixture(1, components=5, m=2, batch=(3,))
+    foreign = Mixture(*map(Foreign, mixture))
+    y, component = exact_maximum(foreign, iterations, xp=ForeignNamespace())
+    wanted, chosen = exact_maximum(mixture, iterations)
+    np.testing.assert_allclose(y.array, wanted, atol=1e-12)
+    np.testing.assert_array_equal(component.array, chosen)
 
 
 @pytest.fixture(scope="module")
@@ -583,6 +698,7 @@ def tensors(ops, mixture, dtype):
     return Mixture(*(ops.convert_to_tensor(part, dtype) for part in mixture))
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-12)])
 @pytest.mark.parametrize("components, m", [(1, 1), (10, 100), (50, 1000)])
 def test_keras_and_numpy_give_the_same_density(ops, dtype, tolerance, components, m):
@@ -596,6 +712,7 @@ def test_keras_and_numpy_give_the_same_density(ops, dtype, tolerance, components
     np.testing.assert_allclose(ops.convert_to_numpy(found), wanted, rtol=tolerance)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("form", ["exact", "paper"])
 @pytest.mark.parametrize("tau", [0.0, 0.6, 1.0])
@@ -613,6 +730,7 @@ def test_keras_and_numpy_take_the_same_next_vector(ops, strategy, form, tau, dty
     np.testing.assert_allclose(ops.convert_to_numpy(y), wanted, atol=tolerance)
 
 
+@pytest.mark.keras
 def test_keras_never_draws_a_component_of_weight_0_either(ops):
     with np.errstate(divide="ignore"):
         log_weights = np.log(np.array([0, 0.3, 0, 0.7, 0], np.float32))
