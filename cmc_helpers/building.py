@@ -288,7 +288,12 @@ def _held(folder):
         ) from problem
     try:
         with locked(folder, CorpusError):
-            yield folder
+            try:
+                yield folder
+            finally:  # what a worker was writing when it was no longer wanted
+                for path in folder.glob(".*"):
+                    if _OURS.fullmatch(path.name):
+                        path.unlink(missing_ok=True)
     finally:
         for path in made:
             with suppress(OSError):

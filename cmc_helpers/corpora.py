@@ -214,9 +214,7 @@ class StoredFeatures:
     def _read(self, start, count):
         with readable_file(self.path, CorpusError).open("rb") as file:
             same = _identity(os.fstat(file.fileno())) == self._identity
-            numbers = np.fromfile(
-                file, self.dtype, 100 * count, offset=self._offset + 400 * start
-            )
+            numbers = np.fromfile(file, self.dtype, 100 * count, offset=self._offset + 400 * start)
         if not same or len(numbers) < 100 * count:
             raise CorpusError(
                 f"{self.path} was changed or cut short while it was in use: run the cmc corpus "

@@ -112,7 +112,7 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.touch", refuse)  # root may write everywhere
+    monkeypatch.setattr("pathlib.Path.open", refuse)  # root may write everywhere
     with pytest.raises(FileError, match="a.txt cannot be written: .*permission denied"):
         with replacing(tmp_path / "a.txt"):
             pytest.fail("the body ran")
