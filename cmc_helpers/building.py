@@ -310,7 +310,8 @@ def _in_order(function, tasks, jobs):
     # A fresh process, for a copy of this one could not be trusted once TensorFlow has threads.
     context = multiprocessing.get_context("spawn")
     if os.name == "posix":
-        multiprocessing.resource_tracker.ensure_running()  # or it lets through what is held back
+        with held_back():  # now, for while it starts it lets through what is held back
+            multiprocessing.resource_tracker.ensure_running()
     listens, speaks = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         pool = ProcessPoolExecutor(jobs, context, _become_a_worker, (listens, folder))
