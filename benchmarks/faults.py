@@ -202,7 +202,7 @@ def start(command, before=(), **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
+        process_group=0,
         preexec_fn=_hear_signals,
         cwd=environment.get("PWD_OF_CMC"),
     )
