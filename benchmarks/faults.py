@@ -168,8 +168,8 @@ def check_corpus(folder):
     loads_or_says(corpora.load_corpus, folder)
 
 
-def material(folder):
-    """What the commands are given: recordings, and a trained run."""
+def material(folder, trained=None):
+    """What the commands are given: recordings, and a run, a copy of the one that is `trained`."""
     t = np.arange(24000) / 8000
     (folder / "recordings").mkdir()
     for number in range(4):
@@ -177,7 +177,10 @@ def material(folder):
         sound = 0.4 * np.sin(2 * np.pi * (200 + 60 * number + 50 * t) * t) + noise
         write_audio(folder / "recordings" / f"{number}.wav", sound)
     shutil.copy(folder / "recordings" / "0.wav", folder / "clip.wav")
-    succeeds(["train", folder / "clip.wav", "--run", folder / "run", *TRAINING])
+    if trained:
+        shutil.copytree(trained, folder / "run")
+    else:
+        succeeds(["train", folder / "clip.wav", "--run", folder / "run", *TRAINING])
     for suffix in ("wav", "csv", "flac"):
         succeeds(["generate", folder / "run", "-o", folder / f"old.{suffix}", "--seconds", "3"])
     return folder
@@ -272,12 +275,15 @@ def answers_signals(process):
 
 
 class Faults:
-    """All parts, with what they share: the seed, the number of kills, results undisturbed."""
+    """All parts, with what they share: the seed, the number of kills, results undisturbed.
 
-    def __init__(self, folder, kills, seed):
+    trained: a run to generate from; None trains one. names: of the commands, all of them if None.
+    """
+
+    def __init__(self, folder, kills, seed, trained=None, names=None):
         self.folder, self.kills, self.random = folder, kills, random.Random(seed)
         self.rows, self.count = [], 0
-        self.material = material(folder)
+        self.material = material(folder, trained)
         self.jobs = [
             Train(folder),
             Train(folder, "recordings"),
@@ -285,6 +291,7 @@ class Faults:
             Generate(folder, "wav"),
             Generate(folder, "csv"),
         ]
+        self.jobs = [job for job in self.jobs if names is None or job.name in names]
         self.seconds, self.writes, self.results = {}, {}, {}
         for job in self.jobs:
             self._undisturbed(job)
@@ -338,7 +345,7 @@ class Faults:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(self.random.uniform(0, self.seconds[job]))
 
-    def killed(self):
+    def killed(self, jobs=None):
         """kill -9 of all its processes, and again while it is taken up."""
 
         def once(job, number):
@@ -351,8 +358,8 @@ class Faults:
                 job.check_whole(place)
             self.ends_alike(job, place)
 
-        for job in self.jobs:
-            kills = max(1, self.kills // 4) if job is self.jobs[1] else self.kills
+        for job in jobs or self.jobs:
+            kills = max(1, self.kills // 4) if job.name == "train recordings" else self.kills
             self.row("kill -9", job.name, [lambda j=job, n=n: once(j, n) for n in range(kills)])
 
     def killed_on_and_on(self):
@@ -380,7 +387,7 @@ class Faults:
         self.row("kill -9 again and again", job.name, [end])
         self.rows[-1] = (f"kill -9 {kills} times in a row", *self.rows[-1][1:])
 
-    def stopped(self):
+    def stopped(self, ways=None, names=None):
         """Ctrl-C, kill and a closed terminal, of the whole process group; Ctrl-C also twice."""
 
         def once(job, numbers, number):
@@ -406,7 +413,7 @@ class Faults:
             job.check_whole(place)
             self.ends_alike(job, place)
 
-        ways = {
+        ways = ways or {
             "Ctrl-C": [signal.SIGINT],
             "Ctrl-C twice": [signal.SIGINT] * 2,
             "SIGTERM": [signal.SIGTERM],
@@ -414,7 +421,7 @@ class Faults:
         }
         few = max(2, self.kills // 10)
         for way, numbers in ways.items():
-            for job in self.jobs:
+            for job in (job for job in self.jobs if names is None or job.name in names):
                 tries = [lambda j=job, w=numbers, n=n: once(j, w, n) for n in range(few)]
                 self.row(way, job.name, tries)
 

@@ -133,7 +133,7 @@ def test_what_a_killed_process_left_goes_and_what_another_one_writes_stays(tmp_p
             meanwhile.write_text("another's")
         assert (temporary.read_text(), path.read_text()) == ("mine", "another's")
     assert path.read_text() == "mine"
-    assert sorted(tmp_path.iterdir()) == sorted([path, names[1]])
+    assert sorted(tmp_path.iterdir()) == sorted([path, other, names[1]])
 
 
 def test_a_file_reaches_the_disk_before_it_takes_the_place_of_the_old_one(tmp_path, monkeypatch):
