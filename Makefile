@@ -19,7 +19,13 @@ stale = $(shell test -x $(1)/bin/python && \
 STALE := $(call stale,.venv)
 STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test colab notebooks book bench samples links lint clean $(STALE) $(STALE_COLAB)
+# What was installed from is compared by its contents: times say nothing once a clock was set back.
+changed = $(shell cat $(2) | cmp -s - $(1)/.installed || echo changed$(1))
+CHANGED := $(call changed,.venv,pyproject.toml)
+CHANGED_COLAB := $(call changed,.venv-colab,pyproject.toml tests/colab.txt)
+
+.PHONY: help setup lab play test colab notebooks book bench faults samples links lint clean $(STALE) $(STALE_COLAB)
+.PHONY: $(CHANGED) $(CHANGED_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +57,9 @@ book: setup  ## make the whole series a website in book/_build that needs no net
 bench: setup  ## measure how fast training is, beside PyTorch if it is there
 	$(IN_VENV) benchmarks/training.py $(ARGS)
 
+faults: setup  ## kill, interrupt and starve the commands, and see what is left; half an hour
+	$(IN_VENV) benchmarks/faults.py $(ARGS)
+
 samples: setup  ## make data_samples/ again
 	$(IN_VENV) data_samples/make_samples.py
 
@@ -64,7 +73,7 @@ clean:  ## remove .venv and what tools left behind
 	rm -rf .venv .venv-colab book/_build build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Make the environment $(1) if it is $(2), stale, and let pip install $(3) into it.
+# Make the environment $(1) if it is $(2), stale, and let pip install $(4) into it, as $(3) say.
 define environment
 	@rm -f $(1)/.ready; \
 	if [ -n "$(2)" ]; then \
@@ -92,13 +101,15 @@ define environment
 	    "$$picked" -m venv --clear $(1) || exit 1; \
 	fi; \
 	echo "Installing into $(1); the first time takes some minutes."; \
-	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(3) || { \
+	cat $(3) > $(1)/.installed; \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(4) || { \
 	    echo "The installation did not finish; run make again to repeat it." >&2; exit 1; }; \
 	pwd -P > $(1)/.ready
 endef
 
-$(READY): pyproject.toml $(STALE)
-	$(call environment,.venv,$(STALE),--editable '.[test]')
+$(READY): $(STALE) $(CHANGED)
+	$(call environment,.venv,$(STALE),pyproject.toml,--editable '.[test]')
 
-.venv-colab/.ready: pyproject.toml tests/colab.txt $(STALE_COLAB)
-	$(call environment,.venv-colab,$(STALE_COLAB),--constraint tests/colab.txt --editable '.[cells]')
+.venv-colab/.ready: $(STALE_COLAB) $(CHANGED_COLAB)
+	$(call environment,.venv-colab,$(STALE_COLAB),pyproject.toml tests/colab.txt,\
+	    --constraint tests/colab.txt --editable '.[cells]')

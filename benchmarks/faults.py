@@ -637,10 +637,50 @@ class Faults:
         self.row("two at once", "train, generate", [generating])
         self.row("two at once", "train, corpus changed below it", [rebuilt])
 
+    def notebook(self):
+        """The stop button of a notebook, while a cell trains; the next cell goes on."""
+        from jupyter_client.manager import start_new_kernel
+
+        def interrupted():
+            place = self.new()
+            paths = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            manager, client = start_new_kernel(env=paths)
+            try:
+                for folder, number in (("whole", 0), ("run", 0), ("run", 1)):
+                    checkpoint = place / folder / runs.CHECKPOINT
+                    client.execute(CELL.format(str(place / folder), self.data, bool(number)))
+                    if (folder, number) == ("run", 0):
+                        while not checkpoint.exists():
+                            time.sleep(0.01)
+                        manager.interrupt_kernel()
+                    reply = client.get_shell_msg(timeout=300)["content"]
+                    wanted = "KeyboardInterrupt" if (folder, number) == ("run", 0) else None
+                    check(reply.get("ename") == wanted, f"{reply}")
+            finally:
+                client.stop_channels()
+                manager.shutdown_kernel(now=True)
+            files = [contents(place / folder, but=runs.MODEL) for folder in ("whole", "run")]
+            check(files[0] == files[1], "not identical")
+
+        self.data = str(self.material / "clip.wav")
+        self.row("stop button", "a cell that trains", [interrupted])
+
     def skip(self, fault, reason):
         self.rows.append((fault, f"left out: {reason}", 0, []))
         print(f"{fault}: left out: {reason}", flush=True)
 
+
+CELL = """
+from pathlib import Path
+from cmc_helpers import corpora, networks, training
+from cmc_helpers.notebook import quiet_tensorflow
+quiet_tensorflow()
+network = networks.NetworkConfig(100, layers=1, units=8, components=2)
+config = training.TrainingConfig(epochs=20, batch=4, steps=10)
+training.train(
+    corpora.open_corpus({1!r}), Path({0!r}), network, config, resume={2}, checkpoint_minutes=0
+)
+"""
 
 # Everything that is mounted becomes read-only, but the folder given and what the system needs.
 CLOSED = """
@@ -684,7 +724,16 @@ def stands_at(run):
     return state["epoch"], state["number"]
 
 
-PARTS = ("killed", "killed_on_and_on", "stopped", "full", "read_only", "clock", "together")
+PARTS = (
+    "killed",
+    "killed_on_and_on",
+    "stopped",
+    "full",
+    "read_only",
+    "clock",
+    "together",
+    "notebook",
+)
 
 
 def main(arguments=None):
