@@ -30,8 +30,13 @@ stale = $(shell test -x $(1)/bin/python && \
 STALE := $(call stale,.venv,$(NEWEST))
 STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test colab guard versions lock notebooks book fuzz bench samples links lint \
-    clean $(STALE) $(STALE_COLAB)
+# What was installed from is compared by its contents: times say nothing once a clock was set back.
+changed = $(shell cat $(2) | cmp -s - $(1)/.installed || echo changed$(1))
+CHANGED := $(call changed,.venv,pyproject.toml $(LOCKED))
+CHANGED_COLAB := $(call changed,.venv-colab,pyproject.toml tests/colab.txt)
+
+.PHONY: help setup lab play test colab guard versions lock notebooks book fuzz bench faults samples \
+    links lint clean $(STALE) $(STALE_COLAB) $(CHANGED) $(CHANGED_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +82,9 @@ fuzz: setup  ## damage every kind of file 100,000 times, guided by coverage, and
 bench: setup  ## measure how fast training is, beside PyTorch if it is there
 	$(IN_VENV) benchmarks/training.py $(ARGS)
 
+faults: setup  ## kill, interrupt and starve the commands, and see what is left; half an hour
+	$(IN_VENV) benchmarks/faults.py $(ARGS)
+
 samples: setup  ## make data_samples/ again
 	$(IN_VENV) data_samples/make_samples.py
 
@@ -90,9 +98,9 @@ clean:  ## remove .venv and what tools left behind
 	rm -rf .venv .venv-colab .versions book/_build build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Make the environment $(1) if it is $(2), stale, and let pip install $(3) into it, with the versions
-# in the file $(4), if any. As a variable and not as an option it also holds for the tools that build
-# this package: for pip before 25.3 by the first name, since then by the second.
+# Make the environment $(1) if it is $(2), stale, and let pip install $(4) into it, as $(3) say, with
+# the versions in the file $(5), if any. As a variable and not as an option it also holds for the
+# tools that build this package: for pip before 25.3 by the first name, since then by the second.
 define environment
 	@rm -f $(1)/.ready; \
 	if [ -n "$(2)" ]; then \
@@ -120,16 +128,19 @@ define environment
 	    "$$picked" -m venv --clear $(1) || exit 1; \
 	fi; \
 	echo "Installing into $(1); the first time takes some minutes."; \
-	$(if $(4),PIP_CONSTRAINT=$(4) PIP_BUILD_CONSTRAINT=$(4)) \
-	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(3) || { \
+	cat $(3) > $(1)/.installed; \
+	$(if $(5),PIP_CONSTRAINT=$(5) PIP_BUILD_CONSTRAINT=$(5)) \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(4) || { \
 	    echo "The installation did not finish; run make again to repeat it." \
-	        $(if $(filter $(LOCKED),$(4)),"If the versions in $(4) are not to be had for" \
+	        $(if $(filter $(LOCKED),$(5)),"If the versions in $(5) are not to be had for" \
 	        "this computer: make setup VERSIONS=newest takes what is.") >&2; exit 1; }; \
-	$(call stamp,$(5)) > $(1)/.ready
+	$(call stamp,$(6)) > $(1)/.ready
 endef
 
-$(READY): pyproject.toml $(LOCKED) $(STALE)
-	$(call environment,.venv,$(STALE),--editable '.[test]',$(if $(NEWEST),,$(LOCKED)),$(NEWEST))
+$(READY): $(STALE) $(CHANGED)
+	$(call environment,.venv,$(STALE),pyproject.toml $(LOCKED),--editable '.[test]',\
+	    $(if $(NEWEST),,$(LOCKED)),$(NEWEST))
 
-.venv-colab/.ready: pyproject.toml tests/colab.txt $(STALE_COLAB)
-	$(call environment,.venv-colab,$(STALE_COLAB),--editable '.[cells]',tests/colab.txt)
+.venv-colab/.ready: $(STALE_COLAB) $(CHANGED_COLAB)
+	$(call environment,.venv-colab,$(STALE_COLAB),pyproject.toml tests/colab.txt,\
+	    --editable '.[cells]',tests/colab.txt)

@@ -4,6 +4,7 @@ The decoder, libsndfile, returns what is left of a file that was cut short as if
 the length that the file's own header promises is first compared with what is there.
 """
 
+import io
 import mmap
 import os
 import sys
@@ -119,15 +120,13 @@ def write_audio(path, waveform, sample_rate=8000):
     if (peak := _peak(waveform)) > 1:
         warnings.warn(f"{path} is scaled down from a peak of {peak:.3g} to 1", stacklevel=2)
         waveform = waveform / peak
+    encoded = io.BytesIO()  # libsndfile does not tell of a disk that is full at the very end
+    options = {"subtype": subtype, "format": path.suffix[1:]}
+    with soundfile.SoundFile(encoded, "w", sample_rate, 1, **options) as recording:
+        for start in range(0, waveform.size, BLOCK):  # libsndfile crashes on a long Ogg
+            recording.write(waveform[start : start + BLOCK])
     with replacing(path, AudioError) as temporary:
-        try:
-            with soundfile.SoundFile(temporary, "w", sample_rate, 1, subtype) as recording:
-                for start in range(0, waveform.size, BLOCK):  # libsndfile crashes on a long Ogg
-                    recording.write(waveform[start : start + BLOCK])
-        except soundfile.SoundFileError as problem:
-            raise AudioError(
-                f"{path} cannot be written: make room or choose another folder ({problem})"
-            ) from problem
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def set_level(waveform, like=None, decibels=-20.0, sample_rate=8000):

@@ -9,9 +9,9 @@ import itertools
 import json
 import math
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import re
-import signal
 import tempfile
 import threading
 import time
@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from cmc_helpers.features import FeatureConfig, extract_features
-from cmc_helpers.files import FileError, parse_json, readable_file, replacing
+from cmc_helpers.files import FileError, locked, parse_json, readable_file, replacing
+from cmc_helpers.stopping import held_back, ignore
 from cmc_helpers.transposition import ratio
 
 MANIFEST = "manifest.json"
@@ -68,12 +69,12 @@ def build_from_sources(
     Memory is bounded by the longest source, once for each job. Every file is written whole. A build
     that was stopped goes on where it stopped and ends as if it had not been; features of what has
     not changed are kept, those of what is no longer wanted are deleted. Returns the list of
-    (source, reason) of those that could not be read; raises CorpusError if none could.
+    (source, reason) of those that could not be read; raises CorpusError if none could, and where
+    another process is building in `output`.
     """
     check_hold_out(hold_out)
     settings = {"features": config.to_dict(), "hold_out": hold_out, "origin": origin}
-    journal = _Journal(Path(output), settings)
-    with journal:
+    with _held(Path(output)) as folder, _Journal(folder, settings) as journal:
         entries, unreadable = _build(sources, journal, config, jobs, progress, seconds)
         if not entries:
             raise CorpusError(f"nothing could be read; the first: {unreadable[0][1]}")
@@ -93,7 +94,7 @@ def build_from_sources(
         if copies:
             made, _ = _build(copies, journal, config, jobs, progress)
             entries += [{**entry, "copy": True, "split": "train"} for entry in made]
-    journal.finish(entries)
+        journal.finish(entries)
     return unreadable
 
 
@@ -282,19 +283,34 @@ def _build_one(source, known, config, output):
         "seconds": round(len(features) / config.frames_per_second, 3),
         "sha256": checksum,
     }
-    _make_folder(output)  # only now, so that nothing is left when no source can be read
     with replacing(output / entry["file"], CorpusError) as temporary:
         np.save(temporary, features, allow_pickle=False)
     return entry, "", [str(warning.message) for warning in caught]
 
 
-def _make_folder(folder):
+@contextmanager
+def _held(folder):
+    """Make `folder`, keep other builds out of it, and take it away again if it stays empty."""
+    made = []
     try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise CorpusError(
             f"{folder} cannot be made: choose another place ({problem.strerror})"
         ) from problem
+    try:
+        with locked(folder, CorpusError):
+            try:
+                yield folder
+            finally:  # what a worker was writing when it was no longer wanted
+                for path in folder.glob(".*"):
+                    if _OURS.fullmatch(path.name):
+                        path.unlink(missing_ok=True)
+    finally:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
 
 
 @contextmanager
@@ -306,6 +322,9 @@ def _in_order(function, tasks, jobs):
         return
     # A fresh process, for a copy of this one could not be trusted once TensorFlow has threads.
     context = multiprocessing.get_context("spawn")
+    if os.name == "posix":
+        with held_back():  # now, for while it starts it lets through what is held back
+            multiprocessing.resource_tracker.ensure_running()
     listens, speaks = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         pool = ProcessPoolExecutor(jobs, context, _become_a_worker, (listens, folder))
@@ -325,7 +344,8 @@ def _ahead(pool, function, tasks, count):
     """Yield results in order, with up to `count` tasks begun or waiting beyond the one yielded."""
     futures = deque()
     for task in tasks:
-        futures.append(pool.submit(function, *task))
+        with held_back():  # also from the process that this may start
+            futures.append(pool.submit(function, *task))
         if len(futures) > count:
             yield futures.popleft().result()
     while futures:
@@ -334,7 +354,7 @@ def _ahead(pool, function, tasks, count):
 
 def _become_a_worker(listens, folder):
     tempfile.tempdir = folder  # which the parent will delete
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    ignore()  # to stop is the parent's to answer
     threading.Thread(target=_end_with_the_parent, args=[listens], daemon=True).start()
 
 

@@ -1,8 +1,8 @@
 """`cmc …`: the command line, a thin face over the modules of this package.
 
 The exit status is 0, or 2 with one line on standard error that says what is wrong with which file
-and what to do; Ctrl-C counts as 2 as well. TensorFlow starts only for
-`train` and `evaluate`.
+and what to do; Ctrl-C, a `kill` and a terminal that is closed count as 2 as well (see `stopping`).
+TensorFlow starts only for `train` and `evaluate`.
 """
 
 import math
@@ -37,6 +37,7 @@ from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.sequences import read_csv, write_csv
 
 SOUND = (".wav", ".flac", ".ogg")
+STOPPED = "stopped: no file is left half-written"
 
 
 def main(arguments=None):
@@ -54,6 +55,8 @@ def main(arguments=None):
             _complain(f"{message[0].lower()}{message[1:]} ({command} --help explains)")
         except click.ClickException as problem:
             _complain(problem.format_message())
+        except (KeyboardInterrupt, click.Abort):  # between two commands' own answers
+            _complain(STOPPED)
         except MemoryError:
             _complain("there is not enough memory: ask for less, or close other programs")
         except OSError as problem:  # the disk's or the system's, not foreseen by the pipeline
@@ -74,7 +77,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
-            raise click.ClickException("stopped: no file is left half-written") from None
+            raise click.ClickException(STOPPED) from None
 
 
 class _Number(click.FloatRange):

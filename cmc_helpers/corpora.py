@@ -172,13 +172,15 @@ class StoredFeatures:
     """Features (T, 100) in a file: indexed like an array, reading only the rows that are asked for.
 
     An index gives an ordinary array; NumPy's functions read all of it. Between two reads no file is
-    open and none is mapped: a corpus may have more pieces than a process may open files.
+    open and none is mapped: a corpus may have more pieces than a process may open files. A file
+    that is another one by then, because the corpus was built again, raises CorpusError.
     """
 
     dtype, ndim = np.dtype(np.float32), 2
 
-    def __init__(self, path, frames, offset):
+    def __init__(self, path, frames, offset, status):
         self.path, self.shape, self._offset = path, (frames, 100), offset
+        self._identity = _identity(status)
 
     @classmethod
     def open(cls, path, entry):
@@ -188,8 +190,9 @@ class StoredFeatures:
             with path.open("rb") as file:
                 np.lib.format.read_magic(file)
                 header = np.lib.format.read_array_header_1_0(file)
-                offset, size = file.tell(), os.fstat(file.fileno()).st_size
-            whole = header == (shape, False, cls.dtype) and size == offset + 400 * shape[0]
+                offset, status = file.tell(), os.fstat(file.fileno())
+            size = offset + 400 * shape[0]
+            whole = header == (shape, False, cls.dtype) and status.st_size == size
         except Exception:  # a damaged header raises a dozen kinds
             whole = False
         if not whole:
@@ -197,7 +200,7 @@ class StoredFeatures:
                 f"{path} does not hold the features of {entry['name']:.99}: delete it "
                 "and run the cmc corpus command again"
             )
-        return cls(path, entry["frames"], offset)
+        return cls(path, entry["frames"], offset, status)
 
     def __len__(self):
         return self.shape[0]
@@ -211,13 +214,23 @@ class StoredFeatures:
         return self._read(rows.start, len(rows)) if rows.step == 1 else self[:][index]
 
     def _read(self, start, count):
-        numbers = np.fromfile(self.path, self.dtype, 100 * count, offset=self._offset + 400 * start)
-        if len(numbers) < 100 * count:
-            raise CorpusError(f"{self.path} was cut short: run the cmc corpus command again")
+        with readable_file(self.path, CorpusError).open("rb") as file:
+            same = _identity(os.fstat(file.fileno())) == self._identity
+            numbers = np.fromfile(file, self.dtype, 100 * count, offset=self._offset + 400 * start)
+        if not same or len(numbers) < 100 * count:
+            raise CorpusError(
+                f"{self.path} was changed or cut short while it was in use: run the cmc corpus "
+                "command again"
+            )
         return numbers.reshape(count, 100)
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
+
+
+def _identity(status):
+    """What tells a file from another one that took its place."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def silent_frames(features, config):

@@ -1,6 +1,8 @@
 """Files that are read or written whole, or refused in one clear sentence."""
 
 import errno
+import glob
+import hashlib
 import io
 import json
 import math
@@ -9,7 +11,7 @@ import secrets
 import stat
 import sys
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -106,11 +108,12 @@ def replacing(path, error=FileError):
     """Give a temporary Path beside `path`, with the same suffix, that becomes `path` at the end.
 
     When the body fails or is interrupted the temporary file is deleted and an older `path` stays
-    as it was, so nobody ever meets a half-written file. Raises `error` when the folder is missing
-    or read-only, when `path` is not an ordinary file, or when the disk is full.
+    as it was, so nobody ever meets a half-written file, not even after a power cut. What a killed
+    process left is deleted when the same `path` is written again. Raises `error` when the folder is
+    missing or read-only, when `path` is not an ordinary file, or when the disk is full.
     """
     path = Path(path)
-    temporary = path.parent / f".{secrets.token_hex(8)}{path.suffix}"
+    temporary, lock = None, nullcontext()
     try:
         if path.is_dir():
             raise error(f"{path} is a folder: give the name of the file to write")
@@ -118,16 +121,41 @@ def replacing(path, error=FileError):
             raise error(f"{path} is a device or a pipe: give the name of the file to write")
         if not path.parent.is_dir():
             raise error(f"{path} cannot be written: make the folder {path.parent} first")
-        temporary.touch(exist_ok=False)  # unlike tempfile, with the permissions the user chose
+        temporary, lock = _beside(path)
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # the renaming may reach the disk first
         temporary.replace(path)
     except OSError as problem:
         raise error(
             f"{path} cannot be written: choose another folder or make room ({_reason(problem)})"
         ) from problem
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        with lock, suppress(OSError):
+            if temporary:
+                temporary.unlink(missing_ok=True)
+
+
+def _beside(path):
+    """Make an empty temporary file for `path`, and delete those that nobody writes to any more.
+
+    Returns its Path, and what holds the lock that tells the one from the other.
+    """
+    mine = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    if sys.platform == "win32":  # where a file that is open cannot be renamed
+        temporary = path.parent / f".{mine}{secrets.token_hex(4)}{path.suffix}"
+        temporary.touch(exist_ok=False)
+        return temporary, nullcontext()
+    for left in path.parent.glob(f".{mine}????????{glob.escape(path.suffix)}"):
+        with suppress(OSError), left.open("ab") as file:
+            if _lock(file):
+                left.unlink()
+    lock = None
+    while lock is None:
+        # Unlike tempfile, with the permissions the user chose.
+        temporary = path.parent / f".{mine}{secrets.token_hex(4)}{path.suffix}"
+        lock = _open_locked(temporary)
+    return temporary, lock
 
 
 @contextmanager
@@ -160,7 +188,7 @@ def _open_locked(path):
     """Open `path` and lock it, or return None if another process has it locked."""
     while True:
         file = path.open("ab")
-        if not _lock(file):
+        if _lock(file) is False:
             file.close()
             return None
         # Who had it before may have deleted it between `open` and `_lock`: then begin again.
@@ -171,7 +199,7 @@ def _open_locked(path):
 
 
 def _lock(file):
-    """Lock the open `file` for this process; False if another one has."""
+    """Lock the open `file` for this process; False if another has, None if no locks are known."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -182,7 +210,7 @@ def _lock(file):
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
-        return problem.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+        return False if problem.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK) else None
     return True
 
 

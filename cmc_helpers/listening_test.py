@@ -9,6 +9,7 @@ test with three answers never finds anything. So there are three verdicts, and o
 more answers are needed.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -146,7 +147,8 @@ class Answers:
     folder: of a prepared test. listener: a name for the file. familiarity: how much of all of
     Bach's music they believe to have heard, 0 to 1; only 0.1 to 0.7 counts (paper, section 1.3).
     A file that is there already is gone on with. Every answer is on the disk before `give`
-    returns, so nothing that was answered is ever lost.
+    returns, so nothing that was answered is ever lost. What cannot be written raises TestError, and
+    may be answered again.
     """
 
     def __init__(self, folder, listener, familiarity=None):
@@ -180,10 +182,22 @@ class Answers:
         self.given.append(int(answer))
 
     def _append(self, line):
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Add a line that is on the disk afterwards, or nothing: TestError says why."""
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                size = file.tell()
+                try:
+                    written = file.write(text := json.dumps(line).encode() + b"\n")
+                    os.fsync(file.fileno())
+                    if written < len(text):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                except OSError:
+                    file.truncate(size)
+                    raise
+        except OSError as problem:
+            raise TestError(
+                f"{self.path} cannot be written: make room and answer again ({problem.strerror})"
+            ) from problem
 
     def _lines(self):
         """All whole lines; one that a crash has cut off was never confirmed, and goes."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from cmc_helpers.files import readable_file
+from cmc_helpers.stopping import held_back
 
 
 def quiet_tensorflow(first=None):
@@ -32,7 +33,7 @@ def quiet_tensorflow(first=None):
     too: they suspect a mistake where several networks, each compiled once, stand in one notebook.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _held_back_stderr():
+    with held_back(), _held_back_stderr():
         import keras  # noqa: F401
         import tensorflow
 

@@ -123,8 +123,6 @@ def train(
     folder, chief = Path(folder), is_chief(strategy)
     if resume:
         network, config, sampling = _stored_settings(folder, config, corpus)
-    elif chief:
-        check_new(folder)
     usual = defaults(corpus)
     network = network or usual[0]
     sampling = sampling or (usual[2] if network.components else runs.MEANS_ALONE)
@@ -135,6 +133,8 @@ def train(
         normaliser = fit_normaliser(corpus, network.frames)
     windows = Windows(corpus, normaliser, config, network.frames)
     with _held(folder) if chief else nullcontext():
+        if chief and not resume:
+            check_new(folder)
         trainer = Trainer(network, config, config.epochs * windows.batches, strategy)
         state = checkpoints.State(trainer.model.get_weights())
         if resume:

@@ -413,7 +413,11 @@ class ListeningTest:
 
     def _answered(self, number):
         if self._answers.next_trial is not None:  # a double click on the last one comes too late
-            self._answers.give(number)
+            try:
+                self._answers.give(number)
+            except FileError as error:
+                self.status.value = _said(str(error), "alert")
+                return
         self._play()
 
     def _play(self):

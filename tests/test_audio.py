@@ -2,6 +2,7 @@
 
 import io
 import re
+import resource
 import tracemalloc
 import warnings
 
@@ -426,16 +427,19 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, name, wa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_write_keeps_the_older_file(tmp_path, monkeypatch):
-    path = tmp_path / "sound.wav"
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_a_disk_that_is_full_at_the_very_end_keeps_the_older_file(tmp_path, suffix):
+    path, noise = tmp_path / f"sound.{suffix}", seconds_of_noise(2, -20)
+    write_audio(path, noise)
+    size = path.stat().st_size
     path.write_text("older")
-
-    def fail(self, _):
-        raise soundfile.LibsndfileError(2)
-
-    monkeypatch.setattr(soundfile.SoundFile, "write", fail)
-    with pytest.raises(AudioError, match="sound.wav cannot be written: make room"):
-        write_audio(path, np.zeros(8000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - 9, before[1]))
+        with pytest.raises(AudioError, match="cannot be written: .* make room"):
+            write_audio(path, noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -24,7 +24,6 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 REPOSITORY = PROJECT["project"]["urls"]["Repository"]
 VERSIONS = ["3.11", "3.12", "3.13"]
 IN_VENV = Path(".venv", "bin", "python")
-FUTURE = (4e9, 4e9)  # access and modification time of a file in the year 2096
 PYTHONS = ["python3.13", "python3.12", "python3.11", "python3", "python"]
 
 
@@ -79,6 +78,12 @@ class Checkout:
             text=True,
             timeout=60,
         )
+
+    def change(self, name):
+        """Add to a file, under a clock that was set back to 1970."""
+        with (self.root / name).open("a") as file:
+            file.write("# changed\n")
+        os.utime(self.root / name, (0, 0))
 
     def calls(self):
         """What the fake Pythons were asked to do since the last time."""
@@ -166,7 +171,7 @@ def test_new_dependencies_are_installed_into_the_same_environment(checkout, chan
     checkout.python("python3", "3.12")
     checkout.make("setup")
     checkout.calls()
-    os.utime(checkout.root / changed, FUTURE)
+    checkout.change(changed)
     assert checkout.make("setup").returncode == 0
     assert [call.split()[2] for call in checkout.calls()] == ["pip"]
 
@@ -214,7 +219,7 @@ def test_an_interrupted_update_is_not_trusted_either(checkout):
     python = checkout.python("python3", "3.12")
     checkout.make("setup")
     shutil.copy(checkout.python("broken", "3.12", pip="exit 1"), checkout.root / IN_VENV)
-    os.utime(checkout.root / "pyproject.toml", FUTURE)
+    checkout.change("pyproject.toml")
     assert checkout.make("setup").returncode != 0
     checkout.calls()
     assert checkout.make("setup").returncode == 0
@@ -264,7 +269,7 @@ def test_make_colab_runs_every_notebook_with_colab_s_versions(checkout):
     assert not (checkout.root / ".venv").exists()
     assert checkout.make("colab").returncode == 0
     assert [call.split()[2] for call in checkout.calls()] == ["pytest"]
-    os.utime(checkout.root / "tests" / "colab.txt", FUTURE)
+    checkout.change("tests/colab.txt")
     assert checkout.make("colab").returncode == 0
     assert [call.split()[2] for call in checkout.calls()] == ["pip", "pytest"]
 

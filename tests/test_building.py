@@ -198,6 +198,28 @@ def test_the_manifest_is_not_written_again_for_every_piece(tmp_path, monkeypatch
     assert [write["complete"] for write in writes] == [False, True]
 
 
+def test_two_builds_in_one_folder_are_one_too_many(tmp_path):
+    def meanwhile(done, total, name):
+        with pytest.raises(CorpusError, match="corpus is in use by another process"):
+            build(tmp_path / "corpus", noises(2))
+
+    build(tmp_path / "corpus", noises(2), progress=meanwhile)
+    assert len(names(tmp_path / "corpus")) == 2
+    assert not list((tmp_path / "corpus").glob(".*"))
+
+
+def test_a_build_that_is_stopped_leaves_nothing_half_written(tmp_path):
+    def stop(done, total, name):
+        if done == 1:
+            (tmp_path / "corpus" / ".0123456789abcdef.npy").write_bytes(b"of a worker")
+            (tmp_path / "corpus" / ".mine").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "corpus", noises(3), progress=stop)
+    assert [path.name for path in (tmp_path / "corpus").glob(".*")] == [".mine"]
+
+
 # what is refused
 
 

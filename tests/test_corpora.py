@@ -224,9 +224,20 @@ def test_features_that_were_cut_short_after_opening_are_a_sentence(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((50, 100), np.float32))
     features = StoredFeatures.open(tmp_path / "x.npy", {"name": "x", "frames": 50})
     (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:9000])
-    assert len(features[:10]) == 10
-    with pytest.raises(CorpusError, match="x.npy was cut short"):
+    with pytest.raises(CorpusError, match="x.npy was changed or cut short"):
         features[40:]
+
+
+def test_features_that_another_build_replaced_after_opening_are_a_sentence(tmp_path):
+    for name, value in (("x", 0), ("new", 1)):
+        np.save(tmp_path / f"{name}.npy", np.full((50, 100), value, np.float32))
+    features = StoredFeatures.open(tmp_path / "x.npy", {"name": "x", "frames": 50})
+    (tmp_path / "new.npy").replace(tmp_path / "x.npy")  # as long, but not the same
+    with pytest.raises(CorpusError, match="x.npy was changed .* run the cmc corpus command again"):
+        features[:10]
+    (tmp_path / "x.npy").unlink()
+    with pytest.raises(CorpusError, match="x.npy does not exist"):
+        features[:10]
 
 
 def test_a_corpus_may_have_more_pieces_than_a_process_may_open_files(tmp_path):

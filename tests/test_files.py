@@ -124,7 +124,7 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.touch", refuse)  # root may write everywhere
+    monkeypatch.setattr("pathlib.Path.open", refuse)  # root may write everywhere
     with pytest.raises(FileError, match="a.txt cannot be written: .*permission denied"):
         with replacing(tmp_path / "a.txt"):
             pytest.fail("the body ran")
@@ -248,3 +248,32 @@ class Hostile:
 
     def __reduce__(self):
         return exec, ("raise SystemExit('code of a stranger ran')",)
+
+
+def test_what_a_killed_process_left_goes_and_what_another_one_writes_stays(tmp_path):
+    path, other = tmp_path / "a.txt", tmp_path / "b.txt"
+    names = []
+    for each in (path, other):
+        with replacing(each) as temporary:
+            names.append(tmp_path / temporary.name)
+    for name in names:
+        name.write_text("half")  # as a kill leaves it: with nobody who holds its lock
+    with replacing(path) as temporary:
+        temporary.write_text("mine")
+        assert not names[0].exists() and names[1].exists()
+        with replacing(path) as meanwhile:
+            meanwhile.write_text("another's")
+        assert (temporary.read_text(), path.read_text()) == ("mine", "another's")
+    assert path.read_text() == "mine"
+    assert sorted(tmp_path.iterdir()) == sorted([path, other, names[1]])
+
+
+def test_a_file_reaches_the_disk_before_it_takes_the_place_of_the_old_one(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.txt").write_text("old")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(FileError, match="make room"), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "a.txt").read_text() == "old"

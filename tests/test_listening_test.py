@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +148,21 @@ def test_an_answer_is_on_the_disk_at_once_and_a_crash_loses_none(folder):
     assert Answers(folder, "anna").next_trial is None
     with pytest.raises(TestError, match="all 6 trials are answered"):
         back.give(1)
+
+
+def test_on_a_full_disk_an_answer_is_refused_whole_and_given_again_later(folder):
+    given = answer(folder, "anna", [0])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:  # room for half a line
+        resource.setrlimit(resource.RLIMIT_FSIZE, (given.path.stat().st_size + 9, before[1]))
+        with pytest.raises(TestError, match="anna.jsonl cannot be written: make room and answer"):
+            given.give(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert given.next_trial == 1
+    given.give(1)
+    given.give(0)
+    assert Answers(folder, "anna").given == given.given == [0, 1, 0]
 
 
 @pytest.mark.parametrize("left", ["", '{"familiarity": 0.3, "comm'])

@@ -498,11 +498,18 @@ def test_a_listener_is_asked_hears_every_trial_and_is_told_nothing(held):
     assert kept.given == [trial % 2 for trial in range(view.trials)] and kept.familiarity == 0.2
 
 
-def test_who_was_interrupted_goes_on(held):
+def test_who_was_interrupted_goes_on(held, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
     first = widgets.ListeningTest(held)
     first.name.value = "anna"
     first.begin.click()
     first.answers[1].click()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        first.answers[0].click()
+    assert 'role="alert"' in first.status.value and "make room" in first.status.value
     again = widgets.ListeningTest(held)
     again.name.value = "anna"
     again.begin.click()
