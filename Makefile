@@ -138,9 +138,9 @@ define environment
 endef
 
 $(READY): $(STALE) $(CHANGED)
-	$(call environment,.venv,$(STALE),pyproject.toml $(LOCKED),--editable '.[test]',\
-	    $(if $(NEWEST),,$(LOCKED)),$(NEWEST))
+	$(call environment,.venv,$(STALE),pyproject.toml $(LOCKED),--editable '.[test]',$(if \
+	    $(NEWEST),,$(LOCKED)),$(NEWEST))
 
 .venv-colab/.ready: $(STALE_COLAB) $(CHANGED_COLAB)
-	$(call environment,.venv-colab,$(STALE_COLAB),pyproject.toml tests/colab.txt,\
-	    --editable '.[cells]',tests/colab.txt)
+	$(call environment,.venv-colab,$(STALE_COLAB),pyproject.toml tests/colab.txt,--editable \
+	    '.[cells]',tests/colab.txt)

@@ -42,7 +42,8 @@ source_paths = ["cmc_helpers"]
 only_mutate = ["cmc_helpers/{module}.py"]
 pytest_add_cli_args_test_selection = ["tests/test_{module}.py", "-m", "not keras"]
 pytest_add_cli_args = [
-    "--hypothesis-profile=mutants", "-p", "no:cacheprovider", "-p", "no:nbval", "-p", "no:playwright"
+    "--hypothesis-profile=mutants",
+    "-p", "no:cacheprovider", "-p", "no:nbval", "-p", "no:playwright"
 ]
 timeout_constant = 3.0
 timeout_multiplier = 15.0

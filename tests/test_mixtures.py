@@ -530,7 +530,7 @@ def test_full_sampling_recovers_the_moments_of_the_mixture():
         (("sample", 0.6, -1.0, 1.0), "sigma_scale is a factor from 0 upwards, not -1.0"),
         (("sample", 0.6, float("inf"), 1.0), "not inf"),
         (("sample", 0.6, float("nan"), 1.0), "sigma_scale .* not nan"),
-        (("sample", 0.6, 1.0, 0.0), "pi_temperature is a number above 0, not 0.0"),
+        (("sample", 0.6, 1.0, 0.0), "pi_temperature is a number above 0, from 1e-6, not 0.0"),
         (("sample", 0.6, 1.0, float("inf")), "pi_temperature .* not inf"),
         (("sample", 0.6, 1.0, float("nan")), "pi_temperature .* not nan"),
         (("sample", 0.6, 1.0, 1.0, "peak"), "no form 'peak'; choose one of exact, paper, weight"),
