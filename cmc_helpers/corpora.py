@@ -25,7 +25,7 @@ from cmc_helpers.building import (
     check_hold_out,
     read_manifest,
 )
-from cmc_helpers.features import FeatureConfig, extract_features
+from cmc_helpers.features import FeatureConfig, extract_features, parts
 from cmc_helpers.files import readable_file
 
 AUDIO_SUFFIXES = frozenset(
@@ -205,6 +205,10 @@ class StoredFeatures:
     def __len__(self):
         return self.shape[0]
 
+    def part(self, start, stop):
+        """The frames from `start` to `stop`, as features in a file, too."""
+        return StoredFeatures(self.path, stop - start, self._offset + 400 * start)
+
     def __getitem__(self, index):
         if not isinstance(index, slice | int | np.integer):
             return self[:][index]
@@ -240,7 +244,8 @@ def silent_frames(features, config):
     """
     if config is None:
         return np.zeros(len(features), bool)
-    loudness = (np.asarray(features) ** (1 / config.compression)).mean(axis=1)
+    amplitudes = (part ** (1 / config.compression) for part in parts(features))
+    loudness = np.concatenate([part.mean(axis=1) for part in amplitudes])
     return loudness <= 1e-3 * loudness.max()
 
 
@@ -266,5 +271,8 @@ def _split_one(name, features, hold_out):
     """A single sequence cannot be split by piece: its end is held out."""
     check_hold_out(hold_out)
     cut = len(features) - int(len(features) * hold_out)
-    pieces = (Piece(name, features[:cut], "train"), Piece(name, features[cut:], "validation"))
-    return pieces if cut < len(features) else pieces[:1]
+    part = getattr(features, "part", lambda start, stop: features[start:stop])
+    train = Piece(name, part(0, cut), "train")
+    if cut == len(features):
+        return (train,)
+    return train, Piece(name, part(cut, len(features)), "validation")

@@ -14,6 +14,7 @@ import numpy as np
 
 # 32 bins of width 1, 32 groups of 2, 32 groups of 4, and the last 32 bins in 4 groups of 8.
 GROUP_WIDTHS = np.repeat([1, 2, 4, 8], [32, 32, 32, 4])
+ROWS = 2**16  # frames that are looked at together, nine minutes: a recording may last for hours
 
 PRESETS = {
     "paper": dict(compression=1.0, normalisation="maximum"),
@@ -179,6 +180,16 @@ def features_to_amplitudes(features, config):
     return np.maximum(features, 0.0) ** (1 / config.compression)
 
 
+def parts(features, overlap=0):
+    """Features (T, m), perhaps in a file, as arrays of nine minutes at most, in order.
+
+    Each begins with the last `overlap` frames of the one before. Fewer frames are one part.
+    """
+    size = ROWS // max(overlap, 1) * max(overlap, 1)
+    for start in range(0, max(len(features), 1), size):
+        yield np.asarray(features[max(start - overlap, 0) : start + size])
+
+
 @dataclass(frozen=True)
 class Normaliser:
     """The affine map between features and what the network sees: z = (x − offset) · matrix.
@@ -202,8 +213,10 @@ class Normaliser:
         together: see `whitened_innovations`.
         """
         largest, m = 1e-12, 0
-        for x in sequences:  # one sequence at a time: a corpus need not fit in memory
-            largest, m = max(largest, float(np.abs(x[:]).max())), x.shape[1] * together
+        for x in sequences:  # a part of one at a time: a corpus need not fit in memory
+            m = x.shape[1] * together
+            for part in parts(x):
+                largest = max(largest, float(np.abs(part).max()))
         return cls(np.zeros(m), np.eye(m) / largest)
 
     @classmethod
@@ -220,17 +233,20 @@ class Normaliser:
         """
         count = frames = 0
         total = squares = known = covered = 0.0
-        for x in sequences:  # one sequence at a time: a corpus need not fit in memory
-            x = np.asarray(x, np.float64)
-            x = x[: len(x) // together * together].reshape(-1, x.shape[1] * together)
-            before, difference = x[:-1], np.diff(x, axis=0)
-            squares = squares + difference.T @ difference
-            if together > 1:
-                known = known + before.T @ before
-                covered = covered + before.T @ difference
-            count += len(difference)
-            total = total + x.sum(axis=0)
-            frames += len(x)
+        for sequence in sequences:  # a part of one at a time: a corpus need not fit in memory
+            first = 0
+            for part in parts(sequence, together):
+                x = np.asarray(part, np.float64)
+                x = x[: len(x) // together * together].reshape(-1, x.shape[1] * together)
+                before, difference = x[:-1], np.diff(x, axis=0)
+                squares = squares + difference.T @ difference
+                if together > 1:
+                    known = known + before.T @ before
+                    covered = covered + before.T @ difference
+                count += len(difference)
+                total = total + x[first:].sum(axis=0)
+                frames += len(x[first:])
+                first = 1  # of the next parts, the first vector was the last one's last
         outer = squares
         if together > 1:  # what `before` predicts of the difference is no innovation
             ridge = 1e-9 * np.trace(known) / len(known) * np.eye(len(known))

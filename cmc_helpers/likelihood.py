@@ -13,9 +13,10 @@ import numpy as np
 
 from cmc_helpers import mixtures, networks
 from cmc_helpers.corpora import silent_frames
-from cmc_helpers.features import features_to_amplitudes
+from cmc_helpers.features import features_to_amplitudes, parts
 
 _SOFTEST = 1e-9  # amplitude: its logarithm is finite
+_STEPS = 1024  # whose mixtures are looked at together
 
 
 def nats_per_frame(run, features):
@@ -23,19 +24,31 @@ def nats_per_frame(run, features):
 
     run: `runs.Run`. features: (T, m) of one piece, T at least two steps' frames; of a run that
     predicts several frames at once the last few may be left out. The first step, which nothing came
-    before, is not counted. Raises ValueError for a piece that is too short.
+    before, is not counted. What lasts longer is heard in parts of nine minutes, with nothing
+    before each but its last step, so that memory does not grow with it. Raises ValueError for a
+    piece that is too short.
     """
+    if len(features) < 2 * run.network.frames:
+        raise ValueError(f"{len(features)} frames are too few to foresee any of them: give more")
+    heard = parts(features, run.network.frames)
+    return np.concatenate([_nats(run, x) for x in heard if len(x) >= 2 * run.network.frames])
+
+
+def _nats(run, features):
+    """`nats_per_frame` of features that are heard at once."""
     network = run.network
     steps = len(features) // network.frames
-    if steps < 2:
-        raise ValueError(f"{len(features)} frames are too few to foresee any of them: give more")
     x = np.asarray(features[: steps * network.frames], float).reshape(steps, network.width)
     z = run.normaliser.transform(x).astype(float)
     # Called directly, the model would take its steps one by one in Python.
-    output = run.model.predict_on_batch(z[None, :-1].astype(np.float32))[0].astype(float)
-    mixture = networks.read_output(output, network)
-    y = z[1:] / networks.feature_scales(output, network)
-    log_density = mixtures.log_density(y, mixture) + run.normaliser.log_volume
+    outputs = run.model.predict_on_batch(z[None, :-1].astype(np.float32))[0]
+    log_density = np.empty(steps - 1)
+    for start in range(0, steps - 1, _STEPS):
+        some = slice(start, start + _STEPS)
+        output = outputs[some].astype(float)
+        mixture = networks.read_output(output, network)
+        y = z[1:][some] / networks.feature_scales(output, network)
+        log_density[some] = mixtures.log_density(y, mixture) + run.normaliser.log_volume
     if run.features:
         power = run.features.compression  # of the amplitude a: d aᵖ / da = p aᵖ⁻¹
         amplitudes = np.maximum(features_to_amplitudes(x[1:], run.features), _SOFTEST)
@@ -58,18 +71,23 @@ def copying(corpus):
     """
 
     def steps(features):
-        if corpus.config:
-            features = features_to_amplitudes(np.asarray(features[:], float), corpus.config)
-        return np.diff(np.asarray(features[:], float), axis=0)
+        for part in parts(features, 1):
+            if corpus.config:
+                part = features_to_amplitudes(part.astype(float), corpus.config)
+            yield np.diff(np.asarray(part, float), axis=0)
 
-    squares = [np.mean(np.square(steps(features))) for features in corpus.split("train")]
-    lengths = [len(features) - 1 for features in corpus.split("train")]
+    learned = [
+        (np.mean(np.square(change)), len(change))
+        for features in corpus.split("train")
+        for change in steps(features)
+    ]
+    squares, lengths = zip(*learned, strict=True)
     sigma = np.sqrt(np.average(squares, weights=lengths))
     one = mixtures.Mixture(np.zeros(1), np.zeros((1, corpus.width)), np.full(1, sigma))
-    losses = [
-        -mixtures.log_density(steps(features), one)[~_silent(features, corpus.config, 1)]
-        for features in corpus.split("validation")
-    ]
+    losses = []
+    for features in corpus.split("validation"):
+        nats = [-mixtures.log_density(change, one) for change in steps(features)]
+        losses.append(np.concatenate(nats)[~_silent(features, corpus.config, 1)])
     return float(np.concatenate(losses).mean())
 
 
