@@ -178,9 +178,9 @@ class StoredFeatures:
 
     dtype, ndim = np.dtype(np.float32), 2
 
-    def __init__(self, path, frames, offset, status):
+    def __init__(self, path, frames, offset, identity):
         self.path, self.shape, self._offset = path, (frames, 100), offset
-        self._identity = _identity(status)
+        self._identity = identity
 
     @classmethod
     def open(cls, path, entry):
@@ -200,14 +200,14 @@ class StoredFeatures:
                 f"{path} does not hold the features of {entry['name']:.99}: delete it "
                 "and run the cmc corpus command again"
             )
-        return cls(path, entry["frames"], offset, status)
+        return cls(path, entry["frames"], offset, _identity(status))
 
     def __len__(self):
         return self.shape[0]
 
     def part(self, start, stop):
         """The frames from `start` to `stop`, as features in a file, too."""
-        return StoredFeatures(self.path, stop - start, self._offset + 400 * start)
+        return StoredFeatures(self.path, stop - start, self._offset + 400 * start, self._identity)
 
     def __getitem__(self, index):
         if not isinstance(index, slice | int | np.integer):

@@ -209,6 +209,13 @@ def test_stored_features_are_indexed_like_an_array(stored, data):
     assert features[index].dtype == np.float32
 
 
+def test_a_part_of_stored_features_is_stored_too(stored):
+    array, features = stored
+    part = features.part(10, 30)
+    assert isinstance(part, StoredFeatures) and part.shape == (20, 100)
+    np.testing.assert_array_equal(part[5:25], array[15:30])
+
+
 def test_numpy_reads_all_of_stored_features(stored):
     array, features = stored
     assert features.shape == (50, 100) and len(features) == 50 and features.ndim == 2

@@ -10,6 +10,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmc_helpers import features
 from cmc_helpers.features import (
     GROUP_WIDTHS,
     FeatureConfig,
@@ -344,6 +345,29 @@ def test_a_corpus_in_half_precision_is_summed_up_in_double():
     found = Normaliser.whitened_innovations(sequences)
     np.testing.assert_array_equal(found.matrix, wanted.matrix)
     np.testing.assert_array_equal(found.offset, wanted.offset)
+
+
+@pytest.mark.parametrize("together", [1, 3])
+@pytest.mark.parametrize("name", ["maximum", "whitened innovations"])
+def test_a_recording_of_many_hours_is_normalised_by_parts(monkeypatch, name, together):
+    whole = NORMALISERS[name](walks(), together=together)
+    monkeypatch.setattr(features, "ROWS", 20)
+    parts = NORMALISERS[name](walks(), together=together)
+    np.testing.assert_allclose(parts.matrix, whole.matrix, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(parts.offset, whole.offset, rtol=1e-9)
+
+
+def test_parts_overlap_and_are_whole_in_multiples_of_the_overlap(monkeypatch):
+    monkeypatch.setattr(features, "ROWS", 8)
+    x = np.arange(20)[:, None]
+    assert [list(part[:, 0]) for part in features.parts(x, 3)] == [
+        [*range(6)],
+        [*range(3, 12)],
+        [*range(9, 18)],
+        [*range(15, 20)],
+    ]
+    assert [len(part) for part in features.parts(x[:8])] == [8]
+    assert [len(part) for part in features.parts(x[:0], 3)] == [0]
 
 
 def test_a_feature_that_never_moves_is_not_blown_up():

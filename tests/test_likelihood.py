@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from cmc_helpers import corpora, experiments, likelihood, networks, runs
+from cmc_helpers import corpora, experiments, features, likelihood, networks, runs
 from cmc_helpers.features import FeatureConfig, Normaliser
 from cmc_helpers.networks import NetworkConfig
 
@@ -40,6 +40,22 @@ def test_several_frames_at_once_are_as_likely_as_one_after_the_other(frames):
     assert len(nats) == 41 // frames - 1
     wanted = -scipy.stats.norm.logpdf(x[frames : 41 // frames * frames]).sum() / 3 / frames
     np.testing.assert_allclose(nats.mean() * len(nats) / 3, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_recording_of_many_hours_is_judged_by_parts(monkeypatch, frames):
+    network = NetworkConfig(3, **NOTHING, frames=frames)
+    run = blind_run(network, Normaliser.identity(3 * frames))
+    x = np.random.default_rng(0).normal(size=(101, 3)).astype(np.float32)
+    whole = likelihood.nats_per_frame(run, x)
+    corpus = corpora.Corpus(
+        "x", (corpora.Piece("a", x, "train"), corpora.Piece("b", x, "validation")), None
+    )
+    copied = likelihood.copying(corpus)
+    monkeypatch.setattr(features, "ROWS", 16)
+    monkeypatch.setattr(likelihood, "_STEPS", 3)
+    np.testing.assert_allclose(likelihood.nats_per_frame(run, x), whole, rtol=1e-6)
+    assert likelihood.copying(corpus) == pytest.approx(copied)
 
 
 def test_the_normaliser_changes_the_unit_and_not_the_density():
