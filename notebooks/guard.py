@@ -97,9 +97,9 @@ def main(arguments=None):
 def guard(given, done):
     """Circumstance → what `run` found, with a line printed for each."""
     found = {}
-    for number, name in enumerate(given.runs):
+    for name in given.runs:
         order = [path.relative_to(ROOT) for path in notebooks(given.only)]
-        random.Random(f"{given.seed} {number}").shuffle(order)
+        random.Random(f"{given.seed} {name}").shuffle(order)
         found[name] = one = done(name, lambda name=name, order=order: run(name, order))
         print(f"{name:32}{said(one)}", flush=True)
     return found
