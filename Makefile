@@ -35,7 +35,7 @@ changed = $(shell cat $(2) | cmp -s - $(1)/.installed || echo changed$(1))
 CHANGED := $(call changed,.venv,pyproject.toml $(LOCKED))
 CHANGED_COLAB := $(call changed,.venv-colab,pyproject.toml tests/colab.txt)
 
-.PHONY: help setup lab play test colab guard versions lock notebooks book fuzz bench faults samples \
+.PHONY: help setup lab play test colab guard versions lock notebooks book fuzz load bench faults samples \
     links lint clean $(STALE) $(STALE_COLAB) $(CHANGED) $(CHANGED_COLAB)
 
 help:  ## list these targets
@@ -46,8 +46,10 @@ setup: $(READY)  ## make .venv with everything in it
 lab: setup  ## open JupyterLab on the first notebook
 	$(IN_VENV) -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(ARGS)
 
+# The MALLOC_ variables are for Linux: each visitor's process gives back what it does not need, 30 MB.
 play: setup  ## open the playground: the τ player as a page of its own
-	JUPYTER_PATH=notebooks $(IN_VENV) -m voila notebooks/playground.ipynb --template=playground \
+	JUPYTER_PATH=notebooks MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=0 MALLOC_TRIM_THRESHOLD_=1000000 \
+	    MALLOC_MMAP_THRESHOLD_=8000000 $(IN_VENV) -m voila notebooks/playground.ipynb --template=playground \
 	    --strip_sources=True --preheat_kernel=True --pool_size=1 \
 	    --VoilaConfiguration.extension_denylist=jupyterlab-jupytext \
 	    --Voila.tornado_settings="{'websocket_max_message_size': 100000000}" \
@@ -78,6 +80,9 @@ book: setup  ## make the whole series a website in book/_build that needs no net
 fuzz: setup  ## damage every kind of file 100,000 times, guided by coverage, and read it
 	$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	$(IN_VENV) tests/fuzz/fuzz.py $(ARGS)
+
+load: setup  ## measure 200 hours to train on, an hour to generate, 20 visitors at once
+	$(IN_VENV) benchmarks/load.py $(ARGS)
 
 bench: setup  ## measure how fast training is, beside PyTorch if it is there
 	$(IN_VENV) benchmarks/training.py $(ARGS)

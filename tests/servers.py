@@ -41,14 +41,17 @@ def jupyterlab(folder, theme="JupyterLab Light"):
 
 
 @contextmanager
-def playground(folder):
-    """The page that `make play` opens, as it opens it; yields its address."""
+def playground(folder, *options):
+    """The page that `make play` opens, with `options` instead of its own of the same name; yields
+    its address."""
     recipe = (ROOT / "Makefile").read_text("utf-8").partition("\nplay:")[2]
     command = recipe.partition("-m ")[2].partition("$(ARGS)")[0].replace("\\\n", " ")
-    command = shlex.split(command)
+    others = {option.partition("=")[0] for option in options}
+    command = [word for word in shlex.split(command) if word.partition("=")[0] not in others]
     port = free_port()
-    command += ["--no-browser", f"--port={port}"]
-    environment = {"JUPYTER_PATH": str(NOTEBOOKS)}
+    command += ["--no-browser", f"--port={port}", *options]
+    words = recipe.partition("$(IN_VENV)")[0].split()
+    environment = dict(word.split("=") for word in words if "=" in word)
     with _running(command, folder, f"http://127.0.0.1:{port}/voila/static/voila.js", environment):
         yield f"http://127.0.0.1:{port}/"
 

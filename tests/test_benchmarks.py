@@ -2,15 +2,18 @@
 
 import argparse
 import importlib.util
+import json
 import sys
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from notebook_rules import ROOT, Page
 
+from cmc_helpers import mixtures
 from cmc_helpers.audio import write_audio
-from cmc_helpers.corpora import build_corpus
+from cmc_helpers.corpora import build_corpus, load_corpus
 from cmc_helpers.features import FeatureConfig
 
 
@@ -164,6 +167,35 @@ def rows_of(text, named):
         elif columns and line.startswith("|") and not line.startswith("|---"):
             found.setdefault(cells[0], [cells[column] for column in columns])
     return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
+def test_what_a_command_takes_is_watched_and_told_in_tables(benchmark, tmp_path, capsys):
+    load = benchmark("load")
+    output = tmp_path / "load.json"
+    arguments = ["--only", "hour", "--minutes", "0.02", "--work", str(tmp_path)]
+    load.main([*arguments, "--output", str(output)])
+    found = json.loads(output.read_text("utf-8"))["hour"]
+    assert found["command"] == "make load ARGS='--only hour --minutes 0.02'"
+    sound = found["0.02 min, .wav"]
+    assert 50 < sound["megabytes"] < 1000 and sound["said"].endswith("150 frames, 1.2 s")
+    table = output.with_suffix(".md").read_text("utf-8")
+    assert table in capsys.readouterr().out
+    assert table.count("\n| 0.02 min") == 2 + len(mixtures.STRATEGIES)
+    assert {path.name for path in tmp_path.iterdir()} == {"load.md", "load.json"}
+    with pytest.raises(SystemExit, match="nobody is not a run folder"):
+        load.watch("generate", "nobody", "-o", tmp_path / "x.wav")
+
+
+def test_a_large_corpus_fits_on_a_small_disk_by_sharing_files(benchmark, monkeypatch, tmp_path):
+    load = benchmark("load")
+    monkeypatch.setattr(load, "PIECE", 500)
+    gigabytes = 400 * 500 * 4.5 / 1e9
+    assert load.synthetic_corpus(tmp_path / "corpus", 3, gigabytes) == pytest.approx(4 / 6)
+    corpus = load_corpus(tmp_path / "corpus")
+    assert [len(corpus.split(name)) for name in ("train", "validation")] == [15, 3]
+    assert len(list((tmp_path / "corpus").glob("*.npy"))) == 4
+    assert np.isfinite(corpus.pieces[-1].features[:]).all()
 
 
 def test_the_ingredients_of_notebook_09_are_as_they_were_measured():
