@@ -43,6 +43,7 @@ TRAINING = [*NETWORK, "--epochs", "5", "--checkpoint-minutes", "0.002"]
 TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.\w+|\.lock")
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 PAGE = 4096
+STARTED = []  # processes
 
 
 class Broken(Exception):
@@ -198,7 +199,7 @@ def start(command, before=(), **environment):
         "CUDA_VISIBLE_DEVICES": "",
         **environment,
     }
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*map(str, before), *CMC, *map(str, command)],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -209,6 +210,8 @@ def start(command, before=(), **environment):
         preexec_fn=_hear_signals,
         cwd=environment.get("PWD_OF_CMC"),
     )
+    STARTED.append(process)
+    return process
 
 
 def _hear_signals():  # what runs in the background is deaf to Ctrl-C, and so are its children
@@ -744,11 +747,17 @@ def main(arguments=None):
     parser.add_argument("--output", type=Path, help="a Markdown file for the table")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        faults = Faults(Path(folder), given.kills, given.seed)
-        for part in given.only:
-            getattr(faults, part)()
-            if given.output:  # after each: all of them take half an hour
-                given.output.write_text(report(faults.rows, given), "utf-8")
+        try:
+            faults = Faults(Path(folder), given.kills, given.seed)
+            for part in given.only:
+                getattr(faults, part)()
+                if given.output:  # after each: all of them take half an hour
+                    given.output.write_text(report(faults.rows, given), "utf-8")
+        finally:  # Ctrl-C of this script is not theirs
+            for process in STARTED:
+                if process.poll() is None:
+                    kill(process)
+                    process.wait()
     return int(any(broken for *_, broken in faults.rows))
 
 

@@ -59,3 +59,23 @@ def test_what_nohup_ignores_stays_ignored():
     nohup = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
     result = cmc("numpy", [signal.SIGHUP], "runs", before=nohup)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_what_is_held_back_arrives_at_the_end():
+    script = """
+import os, signal
+from cmc_helpers import stopping
+signal.signal(signal.SIGINT, signal.default_int_handler)
+stopping.answer()
+try:
+    with stopping.held_back():
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("whole", end="")
+    print("and on")
+except KeyboardInterrupt:
+    print(", then stopped", end="")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("whole, then stopped", "")
