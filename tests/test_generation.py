@@ -144,7 +144,7 @@ def test_bad_arguments_are_named(run, wrong, sentence):
 
 
 def test_features_that_no_number_can_hold_are_refused(small):
-    huge = Normaliser(np.zeros(8), 1e-39 * np.eye(8))
+    huge = Normaliser(np.zeros(8), 1e-45 * np.eye(8))
     with pytest.raises(ValueError, match="without bounds"):
         generate(replace(small, normaliser=huge), 3)
 
