@@ -123,7 +123,7 @@ def install(python, chosen, folder):
         options = ["--refresh"]
     inside = ["--python", folder / "bin" / "python"]
     for command in (
-        ["venv", "--clear", "--python", python, folder],
+        ["venv", "--clear", "--seed", "--python", python, folder],
         ["pip", "install", *inside, *options, "--editable", ".[test]"],
     ):
         result = uv(*command)
