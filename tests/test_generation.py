@@ -114,15 +114,52 @@ def test_an_empty_primer_begins_from_zeros(run, teacher):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("primer", [np.empty((0, 100)), None])
+def test_every_step_is_the_recursion_of_the_paper_with_a_stream_for_each_sequence(
+    run, strategy, primer
+):
+    """By hand: two sequences at once, each with random numbers of its own, in this order."""
+    knobs = dict(tau=0.7, sigma_scale=0.4, form="paper", pi_temperature=1.5)
+    made = generate(run, 12, strategy=strategy, sequences=2, primer=primer, seed=7, **knobs)
+    streams = [np.random.default_rng([7, number]) for number in (0, 1)]
+    zero = np.zeros((1, 100), np.float32)
+    *heard, x = run.normaliser.transform(run.primer) if primer is None else zero
+    states, x = networks.zero_states(run.network, 2), np.stack([x, x])
+    for frame in heard:
+        _, states = networks.step(run.layers, run.network, np.stack([frame, frame]), states)
+    for t in range(12):
+        output, states = networks.step(run.layers, run.network, x, states)
+        mixture, uniform, noise = networks.read_output(output, run.network), [], []
+        for stream in streams:
+            uniform.append(1 - stream.random(dtype=np.float32))
+            noise.append(stream.standard_normal(100, dtype=np.float32))
+        x, component = mixtures.next_vector(
+            mixture, strategy, np.array(uniform), np.array(noise), **knobs
+        )
+        x = x.astype(np.float32)
+        np.testing.assert_allclose(made.vectors[:, t], run.normaliser.invert(x), atol=1e-5)
+        np.testing.assert_array_equal(made.components[:, t], component)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_same_seed_gives_the_same_bytes(run, strategy):
     one, two = (generate(run, 30, strategy=strategy, seed=3) for _ in range(2))
     assert one.vectors.tobytes() == two.vectors.tobytes()
     assert one.components.tobytes() == two.components.tobytes()
 
 
-def test_another_seed_gives_other_noise(run):
+def test_another_seed_gives_other_noise_and_none_is_0(run):
     one, two = (generate(run, 30, strategy="sample", seed=seed) for seed in (0, 1))
     assert not np.array_equal(one.vectors, two.vectors)
+    np.testing.assert_array_equal(generate(run, 30, strategy="sample").vectors, one.vectors)
+
+
+def test_a_primer_in_double_precision_is_rounded_first(run):
+    primer = run.primer.astype(float) + 1e-9
+    rounded = primer.astype(np.float32)
+    for hear in (lambda x: generate(run, 5, primer=x), lambda x: generation.foresee(run, x).mixture):
+        np.testing.assert_array_equal(hear(primer)[0], hear(rounded)[0])
+        np.testing.assert_array_equal(hear(primer.tolist())[0], hear(rounded)[0])
 
 
 def test_a_longer_generation_begins_like_a_shorter_one(run):
@@ -162,10 +199,11 @@ def test_what_is_not_given_comes_from_the_run(run, small):
     assert generation.settings(by_weight, "tempered", form="paper")[4] == "paper"
 
 
-def test_progress_reaches_its_end(run):
-    seen = []
-    generate(run, 300, progress=lambda done, total, message: seen.append((done, total)))
-    assert seen[-1][0] == seen[-1][1] and len(seen) > 1
+def test_progress_is_told_every_25_steps_and_at_the_end(run, several):
+    for who, steps, last in ((run, 60, 60), (several, 180, 60)):
+        seen = []
+        generate(who, steps, progress=lambda *told: seen.append(told))  # noqa: B023
+        assert seen == [(done, last, "frames") for done in (25, 50, last)]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +218,7 @@ def test_progress_reaches_its_end(run):
         ({"pi_temperature": 0.0}, "pi_temperature"),
         ({"form": "peak"}, "no form 'peak'"),
         ({"primer": np.zeros((5, 7))}, "primer"),
-        ({"primer": np.full((5, 100), np.nan)}, "primer"),
+        ({"primer": np.full((5, 100), np.nan)}, "^the primer holds NaN or infinite values"),
         ({"form": "other"}, "form"),
         ({"seed": -1}, "seed"),
     ],
@@ -252,3 +290,40 @@ def test_every_sequence_may_have_a_primer_of_its_own(run):
         np.testing.assert_allclose(one, alone, atol=1e-4)
     with pytest.raises(ValueError, match="give one primer, or one for each of 2 sequences"):
         generate(run, 30, sequences=2, primer=primers)
+
+
+# What it expects of music that it hears
+
+
+def test_a_network_that_listens_foresees_what_the_teacher_forced_one_does(run, several, teacher):
+    for who, frames in ((run, 1), (several, 3)):
+        features = who.primer[:20]
+        rows = features[: 20 // frames * frames].reshape(-1, who.network.width)
+        output = teacher(who, who.normaliser.transform(rows))
+        foreseen = generation.foresee(who, features)
+        for part, wanted in zip(
+            foreseen.mixture, networks.read_output(output, who.network), strict=True
+        ):
+            np.testing.assert_allclose(part, wanted, atol=1e-5)
+        assert foreseen.scales.shape == rows.shape
+        wanted = networks.feature_scales(output, who.network) * np.ones(rows.shape)
+        np.testing.assert_allclose(foreseen.scales, wanted, atol=1e-5)
+
+
+def test_candidates_are_the_means_in_the_units_of_the_corpus(several):
+    foreseen = generation.foresee(several, several.primer)
+    candidates = foreseen.candidates(several, 2)
+    assert candidates.shape == (3, 3, 4)  # components, frames, features
+    for means, one in zip(foreseen.mixture.means[2], candidates, strict=True):
+        stretched = means * foreseen.scales[2]
+        np.testing.assert_array_equal(one.ravel(), several.normaliser.invert(stretched))
+
+
+def test_a_rest_that_fills_no_step_stays_unheard_and_too_little_is_refused(several):
+    long, short = (generation.foresee(several, several.primer[:n]) for n in (11, 9))
+    np.testing.assert_array_equal(long.mixture.means, short.mixture.means)
+    assert len(short.mixture.means) == 3
+    with pytest.raises(ValueError, match="^3 frames are the least to hear, not 2$"):
+        generation.foresee(several, several.primer[:2])
+    with pytest.raises(ValueError, match="has the shape"):
+        generation.foresee(several, np.zeros((9, 5)))

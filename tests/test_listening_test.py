@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, t
 
 from cmc_helpers import listening_test as lt
-from cmc_helpers.audio import read_audio
+from cmc_helpers.audio import read_audio, set_level
 from cmc_helpers.listening_test import Answers, TestError
 
 REAL, MADE = [f"bach {i}" for i in range(6)], [f"run {i}" for i in range(6)]
@@ -49,6 +49,7 @@ def answer(folder, listener, answers, familiarity=0.3):
 def test_every_clip_is_played_once_and_the_places_are_balanced(count, seed, protocol):
     real, made = [f"r{i}" for i in range(count)], [f"g{i}" for i in range(count)]
     key = lt.plan(real, made, seed, protocol)
+    assert key.protocol == protocol and len(bytes.fromhex(key.nonce)) == 16
     assert sorted(name for trial in key.trials for name in trial) == sorted(real + made)
     if protocol == "pair":
         assert all(
@@ -76,9 +77,11 @@ def test_another_seed_gives_another_order_and_either_kind_may_come_first():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (([], [], 0), "at least one real and one generated"),
+        (([], [], 0), "^give at least one real and one generated"),
+        ((["a"], [], 0), "^give at least one real and one generated"),
+        (([], ["a"], 0), "^give at least one real and one generated"),
         ((["a"], ["a"], 0), "none of them twice"),
-        ((["a", "b"], ["c"], 0), "2 real clips and 1 generated ones are not balanced"),
+        ((["a", "b"], ["c"], 0), "2 real clips and 1 .* are not balanced: give as many of each$"),
         ((["a"], ["b"], 0, "triple"), "no protocol 'triple'; choose one of pair, single"),
     ],
 )
@@ -96,6 +99,14 @@ def test_the_commitment_holds_everything_and_cannot_be_guessed():
         lt.plan(REAL, MADE, 3),
     ]
     assert len({key.commitment, *(other.commitment for other in others)}) == 5
+
+
+def test_the_text_of_a_key_never_changes_or_commitments_of_tests_that_are_running_would_break():
+    key = lt.Key("pair", (("é", "b"),), (1,), "00ff")
+    assert key.to_text() == (
+        '{\n "generated": [\n  1\n ],\n "nonce": "00ff",\n "protocol": "pair",\n'
+        ' "trials": [\n  [\n   "é",\n   "b"\n  ]\n ]\n}'
+    )
 
 
 # --- The clips ---
@@ -116,6 +127,40 @@ def test_each_clip_is_where_the_key_says(folder):
         for letter, name in zip("ab", trial, strict=True):
             heard = read_audio(folder / f"trial_{number:03}_{letter}.wav")
             assert np.corrcoef(heard, sounds[name])[0, 1] > 0.999
+
+
+def test_everybody_may_read_the_plan_and_a_folder_may_be_deep_or_there_already(tmp_path):
+    key = lt.plan(REAL, MADE, 3, "single")
+    for folder in (tmp_path / "deep" / "er", tmp_path):
+        commitment = lt.prepare(folder, key, clips())
+        assert commitment == key.commitment
+        about = {"protocol": "single", "trials": 12, "commitment": commitment}
+        assert lt.read_plan(folder) == about
+
+
+def test_clips_of_another_sample_rate_keep_it_and_their_level_is_that_of_its_blocks(tmp_path):
+    """Ever louder noise: how long 400 ms are says which blocks count."""
+    noise = np.linspace(0.01, 0.5, 16000) * np.random.default_rng(0).standard_normal(16000)
+    sounds = {"ours": noise, "his": noise[::-1]}
+    lt.prepare(tmp_path, lt.plan(["his"], ["ours"], 0), sounds, sample_rate=16000)
+    for path in tmp_path.glob("*.wav"):
+        heard = read_audio(path, 16000)
+        assert len(heard) == 16000
+        name = "ours" if heard[-1000:].std() > heard[:1000].std() else "his"
+        wanted = set_level(sounds[name], sample_rate=16000)
+        np.testing.assert_allclose(heard, wanted, atol=1e-4)
+
+
+def test_a_test_that_cannot_be_written_or_read_is_one_sentence(tmp_path, folder):
+    (tmp_path / "key.json").mkdir()
+    with pytest.raises(TestError, match="key.json is a folder: give the name of the file"):
+        lt.prepare(tmp_path, lt.plan(REAL, MADE, 3), clips())
+    (folder / "test.json").write_text("what")
+    with pytest.raises(TestError, match="test.json is damaged: prepare the test again"):
+        lt.read_plan(folder)
+    (folder / "test.json").unlink()
+    with pytest.raises(TestError, match="test.json does not exist: check its name and its folder$"):
+        lt.read_plan(folder)
 
 
 def test_a_test_is_never_overwritten_and_needs_every_clip(folder, tmp_path):
@@ -182,6 +227,7 @@ def test_who_was_cut_off_before_the_first_answer_begins_anew(folder, left):
         ("", 0.3, "cannot name a file"),
         ("anna", None, "familiarity is a share from 0 to 1, not None"),
         ("anna", 30, "not 30"),
+        ("anna", 1.01, "not 1.01"),
         ("anna", float("nan"), "not nan"),
     ],
 )
@@ -191,19 +237,27 @@ def test_a_listener_who_cannot_be_kept_is_refused(folder, listener, familiarity,
     assert not list(folder.glob("answers_*"))
 
 
+def test_to_have_heard_nothing_or_everything_is_an_answer(folder):
+    assert Answers(folder, "anna", 0).familiarity == 0
+    assert Answers(folder, "bob", 1).familiarity == 1
+
+
 def test_what_is_no_answer_and_what_is_no_test_is_refused(folder, tmp_path):
     with pytest.raises(TestError, match="an answer is 0 or 1, not 2"):
         Answers(folder, "anna", 0.3).give(2)
     with pytest.raises(TestError, match="test.json does not exist"):
         Answers(tmp_path, "anna", 0.3)
-    for damaged in (
-        "what",
-        '{"commitment": "x"}',
-        '{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0, "answer": 2}',
-        '{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0}',
+    for damaged, why in (
+        ("what", ""),
+        ('{"commitment": "x"}', ": a line holds no answer$"),
+        (
+            '{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0, "answer": 2}',
+            ": a line holds no answer$",
+        ),
+        ('{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0}', ""),
     ):
         (folder / "answers_bob.jsonl").write_text(damaged + "\n")
-        with pytest.raises(TestError, match="answers_bob.jsonl is damaged"):
+        with pytest.raises(TestError, match=f"answers_bob.jsonl is damaged{why}"):
             Answers(folder, "bob")
 
 
@@ -351,6 +405,19 @@ def test_listeners_who_differ_are_pooled_without_false_alarms():
     assert np.mean(thrown_together) > 0.1
 
 
+@given(st.lists(st.integers(0, 20), min_size=2, max_size=12).filter(lambda x: len(set(x)) > 1))
+def test_several_listeners_numbers_are_students_formulas(right):
+    rates = np.array(right) / 20
+    found, free = lt.judge_many(rates.tolist()), len(rates) - 1
+    mean, error = rates.mean(), rates.std(ddof=1) / np.sqrt(len(rates))
+    assert found.rate == pytest.approx(mean)
+    assert found.p_told == pytest.approx(t.sf((mean - 0.5) / error, free))
+    below, above = t.cdf((mean - 0.6) / error, free), t.sf((mean - 0.4) / error, free)
+    assert found.p_alike == pytest.approx(max(below, above))
+    half = t.isf(0.025, free) * error
+    assert found.interval == pytest.approx((max(0, mean - half), min(1, mean + half)))
+
+
 def test_several_listeners_with_skill_are_found_and_without_any_pass():
     rng = np.random.default_rng(1)
     found = [lt.judge_many(population(rng, 12, 20, 0.65, 30)).verdict for _ in range(200)]
@@ -359,6 +426,7 @@ def test_several_listeners_with_skill_are_found_and_without_any_pass():
     assert np.mean([verdict == "indistinguishable" for verdict in passed]) > 0.9
     same = lt.judge_many([0.75, 0.75, 0.75])
     assert same.verdict == "undecided" and same.interval == (0, 1)
+    assert same.p_told == same.p_alike == 1
     for rates in ([0.5], [0.5, 1.2], [0.5, float("nan")], []):
-        with pytest.raises(ValueError, match="several listeners are at least two"):
+        with pytest.raises(ValueError, match="^several listeners are at least two"):
             lt.judge_many(rates)
