@@ -157,7 +157,10 @@ def test_another_seed_gives_other_noise_and_none_is_0(run):
 def test_a_primer_in_double_precision_is_rounded_first(run):
     primer = run.primer.astype(float) + 1e-9
     rounded = primer.astype(np.float32)
-    for hear in (lambda x: generate(run, 5, primer=x), lambda x: generation.foresee(run, x).mixture):
+    for hear in (
+        lambda x: generate(run, 5, primer=x),
+        lambda x: generation.foresee(run, x).mixture,
+    ):
         np.testing.assert_array_equal(hear(primer)[0], hear(rounded)[0])
         np.testing.assert_array_equal(hear(primer.tolist())[0], hear(rounded)[0])
 

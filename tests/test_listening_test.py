@@ -247,14 +247,13 @@ def test_what_is_no_answer_and_what_is_no_test_is_refused(folder, tmp_path):
         Answers(folder, "anna", 0.3).give(2)
     with pytest.raises(TestError, match="test.json does not exist"):
         Answers(tmp_path, "anna", 0.3)
+    head = '{"familiarity": 0.3, "commitment": "x"}\n'
     for damaged, why in (
         ("what", ""),
-        ('{"commitment": "x"}', ": a line holds no answer$"),
-        (
-            '{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0, "answer": 2}',
-            ": a line holds no answer$",
-        ),
-        ('{"familiarity": 0.3, "commitment": "x"}\n{"trial": 0}', ""),
+        ('{"commitment": "x"}', ""),
+        ('{"familiarity": 3, "commitment": "x"}', ": the first line does not say"),
+        (head + '{"trial": 0, "answer": 2}', ": a line holds no answer"),
+        (head + '{"trial": 0}', ""),
     ):
         (folder / "answers_bob.jsonl").write_text(damaged + "\n")
         with pytest.raises(TestError, match=f"answers_bob.jsonl is damaged{why}"):
