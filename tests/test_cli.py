@@ -538,7 +538,7 @@ DAMAGES = {
     "normaliser.npz is missing": lambda run: (run / "normaliser.npz").unlink(),
     "it has no config.json": lambda run: (run / "config.json").unlink(),
     "config.json is damaged": lambda run: (run / "config.json").write_text("{"),
-    "is a run of format 0": lambda run: damage(run, format=0),
+    "is of a run of format 0": lambda run: damage(run, format=0),
     "config.json does not describe a run": lambda run: damage(run, features=[8000]),
     "is not the network that config.json describes": lambda run: damage(run, network={"units": 9}),
     "cannot be loaded as a Keras model": lambda run: (run / "model.keras").write_bytes(b"PK"),
@@ -561,7 +561,7 @@ def test_a_failed_command_leaves_an_older_output_as_it_was(refused, material, tm
 
 
 def test_a_name_of_two_lines_is_complained_about_in_one(refused, tmp_path):
-    assert "a b.wav does not exist" in refused("features", "a\nb.wav", "-o", tmp_path / "f.csv")
+    assert r"a\nb.wav does not exist" in refused("features", "a\nb.wav", "-o", tmp_path / "f.csv")
 
 
 def test_a_name_in_another_encoding_is_complained_about_in_one_line(
