@@ -6,7 +6,8 @@ batch, a batch of sequences.
 
 Every function takes `xp`, the namespace it computes with: NumPy by default, `keras.ops` inside a
 compiled loss, or where a gradient is wanted. So the equations stand here once, and what SciPy
-confirms in NumPy is what the network is trained with.
+confirms in NumPy is what the network is trained with. Deviations and σ may have any size whose
+square is a number: up to about 10¹⁸ in single precision, 10¹⁵⁰ in double, and as far below 1.
 
 Notebook: 02.
 """

@@ -75,10 +75,10 @@ def scaled(mixture, factor, dtype):
 
 
 SIZES = dict(components=st.integers(1, 50), m=st.integers(1, 1000))
-# Within these powers of ten the square of a deviation stays a number.
+# Powers of ten in which the squares of all deviations below, up to a thousand σ, are numbers.
 UNITS = st.one_of(
-    st.tuples(st.just(np.float32), st.integers(-17, 17)),
-    st.tuples(st.just(np.float64), st.integers(-150, 150)),
+    st.tuples(st.just(np.float32), st.integers(-14, 12)),
+    st.tuples(st.just(np.float64), st.integers(-145, 145)),
 )
 
 
@@ -93,7 +93,7 @@ def test_the_density_is_scipys_at_every_size_unit_and_precision(seed, components
     assert found.dtype == dtype
     wanted = scipys_log_density(*(np.float64(y), Mixture(*map(np.float64, mixture))))
     # What is nearly 0 is the difference of terms that are not.
-    rounding = 1e3 * np.finfo(dtype).eps
+    rounding = 50 * np.finfo(dtype).eps
     np.testing.assert_allclose(found, wanted, rtol=rounding, atol=rounding * m * (1 + abs(power)))
 
 
@@ -174,7 +174,8 @@ def test_no_output_of_any_size_makes_a_mixture_that_is_none(seed, components, m,
     output[2 * components :] *= min(size, 1e4)
     mixture = from_network_output(output.astype(dtype), components, floor=0.01, ceiling=100.0)
     assert {part.dtype for part in mixture} == {np.dtype(dtype)}
-    np.testing.assert_allclose(np.exp(mixture.log_weights).sum(), 1, rtol=1e-5)
+    rounding = 8 * np.finfo(dtype).eps * min(size, 1e4)  # of the logits; larger ones never tie
+    np.testing.assert_allclose(np.exp(mixture.log_weights).sum(), 1, atol=max(rounding, 1e-5))
     assert (0.01 * 0.999 <= mixture.scales).all() and (mixture.scales < 100.02).all()
     for y in (mixture.means[0], mixture.means[-1] + 1, np.zeros(m, dtype)):
         assert np.isfinite(log_density(y, mixture))
@@ -307,8 +308,9 @@ def test_at_both_ends_of_tau_any_weights_will_do(seed, components, dtype, size):
     smallest = tempered_log_weights(log_weights, 0.0)
     assert subset(smallest) == {np.argmax(log_weights)}
     assert smallest.max() == 0 and smallest.dtype == dtype
+    rounding = 8 * np.finfo(dtype).eps * size
     np.testing.assert_allclose(
-        tempered_log_weights(log_weights, 1.0), log_weights, rtol=1e-5, atol=1e-5
+        tempered_log_weights(log_weights, 1.0), log_weights, rtol=1e-5, atol=max(rounding, 1e-5)
     )
 
 

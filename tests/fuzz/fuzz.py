@@ -154,25 +154,30 @@ def line(row):
 
 
 def report(rows, given):
-    """The table as Markdown, with what makes it again above."""
+    """The table as Markdown; rows of other readers in --output stay, each with its date and seed."""
     from importlib.metadata import version
 
     from cmc_helpers.provenance import processor, provenance
 
-    command = f"make fuzz ARGS='--runs {given.runs} --seed {given.seed}"
-    command += f" --only {' '.join(given.only)}'" if given.only else "'"
-    about = provenance(command)
+    about = provenance("make fuzz ARGS='--output benchmarks/fuzzing.md'")
     named = about["versions"] | {name: version(name) for name in ("atheris", "h5py", "soundfile")}
-    versions = ", ".join(f"{name} {number}" for name, number in named.items())
-    head = f"{about['date']}, `{command}`, one core of {processor()}; {versions}\n\n"
-    head += "| reader | inputs | s of processor | accepted | edges | peak MB | findings |\n"
-    head += "|---|---:|---:|---:|---:|---:|---:|\n"
-    body = "".join(
-        f"| {r['name']} | {r['runs']:,d} | {r['seconds']:.0f} | {r['accepted']:,d} | {r['edges']} "
-        f"| {r['memory']:.0f} | {r['findings']} |\n"
-        for r in rows
-    )
-    return head + body
+    wanted = ("python", "atheris", "numpy", "h5py", "soundfile", "music21")
+    versions = ", ".join(f"{name} {named[name]}" for name in wanted)
+    table = {row["name"]: row for row in rows}
+    lines = {
+        name: f"| {name} | {r['runs']:,d} | {r['accepted']:,d} | {r['edges']} | {r['seconds']:.0f} "
+        f"| {r['memory']:.0f} | {r['findings']} | {given.seed} | {about['date']} |"
+        for name, r in table.items()
+    }
+    if given.output and given.output.exists():
+        old = re.findall(r"^\| ([a-z0-9]+) \| \d.*$", given.output.read_text("utf-8"), re.MULTILINE)
+        kept = given.output.read_text("utf-8").splitlines()
+        for name in old:
+            lines.setdefault(name, next(x for x in kept if x.startswith(f"| {name} | ")))
+    head = f"{about['date']}, `{about['command']}`, one core of {processor()}; {versions}\n\n"
+    head += "| reader | inputs | accepted | edges | s of processor | peak MB | findings | seed | date |\n"
+    head += "|---|---:|---:|---:|---:|---:|---:|---:|---|\n"
+    return head + "\n".join(lines[name] for name in sorted(lines)) + "\n"
 
 
 # ------------------------------------------------------------------------- the process of a target
