@@ -17,7 +17,7 @@ def _let_numba_compile():
     """numba, and librosa with it, refuses to work where it cannot keep what it compiled: give it a
     folder for as long as this process lasts, where the home folder may not be written."""
     place = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    while not place.exists() and place != place.parent:
+    while not os.path.exists(place) and place != place.parent:
         place = place.parent
     if "NUMBA_CACHE_DIR" in os.environ or os.access(place, os.W_OK):
         return

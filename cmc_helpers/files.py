@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cmc_helpers.stopping import held_back
+
 
 class FileError(ValueError):
     """One sentence: what is wrong, with which file, and what to do.
@@ -121,7 +123,8 @@ def replacing(path, error=FileError):
             raise error(f"{path} is a device or a pipe: give the name of the file to write")
         if not path.parent.is_dir():
             raise error(f"{path} cannot be written: make the folder {path.parent} first")
-        temporary, lock = _beside(path)
+        with held_back():  # once it is there, it is known
+            temporary, lock = _beside(path)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # the renaming may reach the disk first
@@ -165,22 +168,24 @@ def locked(folder, error=FileError):
     The system holds the lock, so a process that is killed leaves none behind. Raises `error` where
     another process holds it. Nothing is locked on a file system that knows no locks.
     """
-    path = Path(folder) / ".lock"
+    path, file = Path(folder) / ".lock", None
     try:
-        file = _open_locked(path)
-    except OSError as problem:
-        raise error(
-            f"{path} cannot be written: choose another folder or make room ({_reason(problem)})"
-        ) from problem
-    if file is None:
-        raise error(
-            f"{folder} is in use by another process: wait until it ends, or choose another folder"
-        )
-    with file:
         try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows keeps a file that is open
+            with held_back():
+                file = _open_locked(path)
+        except OSError as problem:
+            raise error(
+                f"{path} cannot be written: choose another folder or make room ({_reason(problem)})"
+            ) from problem
+        if file is None:
+            raise error(
+                f"{folder} is in use by another process: wait until it ends, or choose another "
+                "folder"
+            )
+        yield
+    finally:
+        with file or nullcontext(), suppress(OSError):  # Windows keeps a file that is open
+            if file:
                 path.unlink()
 
 
