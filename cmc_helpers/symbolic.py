@@ -351,10 +351,10 @@ def load(path=None):
 
 def _fit_together(weights):
     """Are these arrays, {layer's name: its arrays}, a network that `build` may have made?"""
-    width = weights["embedding"][0].shape[-1]
+    width = (0, *weights["embedding"][0].shape)[-1]
     wanted = {"embedding": [(VOCABULARY, width)]}
     for number in range(1, len(weights) - 1):
-        units = len(weights.get(f"lstm_{number}", [()])[-1]) // 4
+        units = np.size(weights.get(f"lstm_{number}", [()])[-1]) // 4
         wanted[f"lstm_{number}"] = [(width, 4 * units), (units, 4 * units), (4 * units,)]
         width = units
     wanted["project"] = [(width, VOCABULARY), (VOCABULARY,)]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +111,51 @@ def test_a_damaged_score_is_refused_in_a_sentence(tmp_path, content):
     with pytest.raises(ScoreError, match="bad.mxl cannot be read as a score") as caught:
         read_score(tmp_path / "bad.mxl")
     assert "\n" not in str(caught.value)
+
+
+XML = """<score-partwise><part-list><score-part id="P"><part-name>P</part-name></score-part>
+</part-list><part id="P"><measure number="1"><attributes><divisions>2</divisions>
+<time><beats>4</beats><beat-type>4</beat-type></time></attributes>
+<note><pitch><step>C</step><octave>4</octave></pitch><duration>8</duration></note>
+</measure></part></score-partwise>"""
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("one.musicxml", "<beats>4", "<beats>999999999"),
+        ("one.xml", "<beat-type>4", "<beat-type >128"),
+        ("one.mxl", "<beats>4", "<beats><!-- -->100"),
+        ("one.xml", "<duration>8", "<duration>1e99"),
+        ("one.xml", "<duration>8", "<duration>nan"),
+        ("one.krn", "*M4/4", "*M400/4"),
+    ],
+)
+def test_a_score_that_would_keep_music21_busy_for_ever_is_refused_at_once(tmp_path, name, old, new):
+    def save(text):
+        if name.endswith(".mxl"):
+            with zipfile.ZipFile(tmp_path / name, "w") as archive:
+                archive.writestr("one.xml", text)
+        else:
+            (tmp_path / name).write_text(text)
+
+    good = "**kern\n*M4/4\n1c\n*-\n" if name.endswith(".krn") else XML
+    save(good)
+    assert [event[1:4] for event in read_score(tmp_path / name).events] == [(0.0, 4.0, 60)]
+    assert old in good
+    save(good.replace(old, new))
+    with pytest.raises(ScoreError, match=f"{name} cannot be read as a score"):
+        read_score(tmp_path / name)
+
+
+def test_a_bomb_and_what_is_no_score_by_its_name_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "one.mxl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("one.xml", XML + " " * 10**7)
+    with pytest.raises(ScoreError, match="one.mxl cannot be read .*unpack"):
+        read_score(tmp_path / "one.mxl")
+    (tmp_path / "one.p").write_text(XML)  # which music21 takes for a pickle
+    with pytest.raises(ScoreError, match="one.p cannot be read .*its name ends in '.p'"):
+        read_score(tmp_path / "one.p")
 
 
 def test_reading_scores_writes_nothing_into_the_home_folder(tmp_path):

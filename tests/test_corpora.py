@@ -144,6 +144,52 @@ def test_a_damaged_corpus_is_refused_in_a_sentence(recordings, tmp_path, damage,
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pieces": [{}]},
+        {"pieces": []},
+        {"pieces": {"a": 1}},
+        {"pieces": 1},
+        {"complete": "yes"},
+        {"hold_out": "x"},
+        {"hold_out": float("nan")},
+        {"origin": []},
+        {"file": "../x.npy"},
+        {"file": "/etc/passwd"},
+        {"file": None},
+        {"frames": 1.5},
+        {"frames": 10**400},
+        {"frames": -1},
+        {"name": []},
+        {"split": "other"},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_was_not_written_here_is_refused(recordings, tmp_path, change):
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    path = tmp_path / "corpus" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    inside = set(change) <= {"file", "frames", "name", "split"}
+    (manifest["pieces"][0] if inside else manifest).update(change)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(CorpusError, match="manifest.json is damaged or of another version"):
+        load_corpus(tmp_path / "corpus")
+
+
+def test_a_manifest_that_is_nested_without_end_or_holds_nothing_to_train_on_is_refused(
+    recordings, tmp_path
+):
+    build_corpus(recordings, tmp_path / "corpus", CONFIG)
+    path = tmp_path / "corpus" / "manifest.json"
+    path.write_text(path.read_text().replace('"train"', '"validation"'))
+    with pytest.raises(CorpusError, match="manifest.json has nothing to train on"):
+        load_corpus(tmp_path / "corpus")
+    path.write_text("[" * 100_000)
+    with pytest.raises(CorpusError, match="manifest.json is damaged"):
+        load_corpus(tmp_path / "corpus")
+
+
 def test_settings_of_another_pipeline_are_refused(recordings, tmp_path):
     build_corpus(recordings, tmp_path / "corpus", CONFIG)
     manifest = json.loads((tmp_path / "corpus" / "manifest.json").read_text())

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from notebook_rules import ROOT
 
-FUZZ = ROOT / "tests" / "fuzz"
+FUZZ = Path(__file__).parent / "fuzz"
 DAMAGED = 40  # of each reader, by bytes and inside its container
 
 

@@ -260,6 +260,43 @@ def test_what_is_no_answer_and_what_is_no_test_is_refused(folder, tmp_path):
             Answers(folder, "bob")
 
 
+DAMAGE = [
+    ("test.json", {"trials": "six"}),
+    ("test.json", {"trials": 10**9}),
+    ("test.json", {"trials": 0}),
+    ("test.json", {"protocol": None}),
+    ("test.json", {"commitment": 1}),
+    ("test.json", "[" * 100_000),
+    ("test.json", "[]"),
+    ("key.json", {"trials": [1]}),
+    ("key.json", {"generated": [0]}),
+    ("key.json", {"generated": None}),
+    ("key.json", {"nonce": "\ud800"}),
+    ("key.json", "{}"),
+    ("key.json", "null"),
+    ("answers_anna.jsonl", "[" * 100_000 + "\n"),
+    ("answers_anna.jsonl", "{}\n"),
+    ("answers_anna.jsonl", "[1]\n[2]\n"),
+    ("answers_anna.jsonl", '{"familiarity": "much", "commitment": ""}\n'),
+    ("answers_anna.jsonl", '{"familiarity": NaN, "commitment": ""}\n'),
+    ("answers_anna.jsonl", '{"familiarity": 0.3}\n{"answer": 1}\n'),
+    ("answers_anna.jsonl", '{"familiarity": 0.3, "commitment": ""}\n' + 7 * '{"answer": 1}\n'),
+    ("answers_anna.jsonl", "\xff\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), DAMAGE, ids=lambda part: f"{part!s:.30}")
+def test_a_damaged_test_is_refused_in_a_sentence(folder, name, change):
+    answer(folder, "anna", [1])
+    path = folder / name
+    if isinstance(change, dict):
+        change = json.dumps(json.loads(path.read_text("utf-8")) | change)
+    path.write_text(change, "latin-1")
+    with pytest.raises(TestError, match=name) as caught:
+        lt.score(folder)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 600
+
+
 # --- The score ---
 
 

@@ -94,6 +94,7 @@ LINE = str(Position("bach", *TEMPERED))
         (LINE.replace("--seconds 4", "--seconds 4000"), "from 1 to 30 seconds, not 4000"),
         (LINE.replace("--seconds 4", "--seconds nan"), "from 1 to 30 seconds, not nan"),
         (LINE + " --volume 11", "--volume is no knob of the player"),
+        (LINE + " '--a\n\x1bb' 11", r"--a\\n\\x1bb is no knob of the player"),
     ],
 )
 def test_a_text_that_is_no_position_is_refused_in_a_sentence(text, sentence):

@@ -284,6 +284,20 @@ def test_weights_that_are_not_plain_numbers_of_this_file_are_refused(copied, nam
     assert "model.keras" in refusal(copied)
 
 
+@pytest.mark.parametrize("link", [h5py.ExternalLink, lambda path, name: h5py.SoftLink("1")])
+def test_no_link_is_followed_even_to_weights_that_would_fit(copied, link):
+    other = copied.parent / "other.h5"
+
+    def change(group):
+        with h5py.File(other, "w") as file:
+            file["0"] = group["0"][()]
+        del group["0"]
+        group["0"] = link(str(other), "0")
+
+    with_weights(copied, change)
+    assert "model.keras" in refusal(copied)
+
+
 def test_a_config_cannot_ask_for_weights_that_are_not_there(copied):
     """Config and model agree on 3.6 billion numbers, of which none is in the file."""
 

@@ -371,6 +371,43 @@ def test_damaged_weights_are_a_sentence(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"embedding.0": np.zeros((VOCABULARY, 3), int)},
+        {"embedding.0": np.full((VOCABULARY, 3), np.nan)},
+        {"embedding.0": np.zeros((2, 3))},
+        {"embedding.0": np.zeros(())},
+        {"lstm_1.1": np.zeros((2, 9))},
+        {"lstm_1.2": np.zeros(())},
+        {"lstm_2.0": np.zeros((2, 8))},
+        {"project.1": np.zeros(7)},
+        {"other.0": np.zeros(7)},
+        {"project.1": np.array([{}])},
+    ],
+    ids=lambda changes: f"{changes!r:.30}",
+)
+def test_weights_that_do_not_fit_together_are_a_sentence(tmp_path, changes):
+    path = tmp_path / "weights.npz"
+    good = {"embedding.0": np.zeros((VOCABULARY, 3)), "lstm_1.0": np.zeros((3, 8))}
+    good |= {"lstm_1.1": np.zeros((2, 8)), "lstm_1.2": np.zeros(8)}
+    good |= {"project.0": np.zeros((2, VOCABULARY)), "project.1": np.zeros(VOCABULARY)}
+    np.savez(path, **good)
+    assert symbolic.load(path).parameters == sum(array.size for array in good.values())
+    np.savez(path, **good | changes)
+    with pytest.raises(SymbolicError, match="weights.npz") as caught:
+        symbolic.load(path)
+    assert str(caught.value).isprintable()
+
+
+def test_a_note_in_a_midi_file_that_no_piano_has_is_a_sentence_about_the_file(tmp_path):
+    body = bytes([0, 0x90, 5, 90, 96, 0x80, 5, 0]) + b"\x00\xff\x2f\x00"
+    header = b"MThd" + (6).to_bytes(4, "big") + b"\x00\x01\x00\x01\x00\x60"
+    (tmp_path / "low.mid").write_bytes(header + b"MTrk" + len(body).to_bytes(4, "big") + body)
+    with pytest.raises(ScoreError, match="low.mid holds what no piano plays: a note .0, 4, 5."):
+        symbolic.read(tmp_path / "low.mid")
+
+
 def test_another_archive_is_a_sentence(tmp_path):
     np.savez(tmp_path / "w.npz", a=np.zeros(3))
     with pytest.raises(SymbolicError, match="lacks embedding.0, project.0, project.1"):

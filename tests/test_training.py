@@ -1,5 +1,6 @@
 """Training: teacher-forced windows, resuming to the same bits, and clear ends to bad trainings."""
 
+import json
 import os
 import pickle
 import signal
@@ -16,6 +17,7 @@ from cmc_helpers import (
     corpora,
     distribution,
     generation,
+    networks,
     runs,
     sequences,
     training,
@@ -323,6 +325,34 @@ def test_weights_that_are_not_finite_do_not_replace_a_checkpoint(tmp_path):
     with pytest.raises(TrainingError, match="the weights are not finite in epoch 2"):
         checkpoints.write(tmp_path / "run", state, trainer.model, trainer.optimizer)
     assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "1"},
+        {"epoch": -1},
+        {"epoch": 10**400},
+        {"number": 0.5},
+        {"total": float("nan")},
+        {"best_loss": float("nan")},
+        {"history": {}},
+        {"history": {"epoch": [1], "loss": [0.5], "validation_loss": ["x"]}},
+        {"history": {"epoch": [1], "loss": [], "validation_loss": [0.5]}},
+        {"counts": {"weights": 10**9, "optimizer": 0, "best": 0}},
+        {"unheard": "of"},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_that_was_not_written_here_is_refused(vectors_run, tmp_path, change):
+    with np.load(vectors_run / "checkpoint.npz") as stored:
+        arrays = dict(stored)
+    described = json.loads(str(arrays["state"])) | change
+    np.savez(tmp_path / "checkpoint.npz", **arrays | {"state": np.array(json.dumps(described))})
+    model = networks.build(runs.load(vectors_run).network)
+    with pytest.raises(TrainingError, match="checkpoint.npz cannot be resumed from") as caught:
+        checkpoints.read(tmp_path, model, None)
+    assert str(caught.value).isprintable()
 
 
 def test_a_full_disk_is_a_sentence_and_the_checkpoint_before_is_kept(tmp_path):

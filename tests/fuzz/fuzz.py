@@ -154,7 +154,7 @@ def line(row):
 
 
 def report(rows, given):
-    """The table as Markdown; rows of other readers in --output stay, each with its date and seed."""
+    """The table as Markdown; rows of other readers in --output stay, with their date and seed."""
     from importlib.metadata import version
 
     from cmc_helpers.provenance import processor, provenance
@@ -175,7 +175,7 @@ def report(rows, given):
         for name in old:
             lines.setdefault(name, next(x for x in kept if x.startswith(f"| {name} | ")))
     head = f"{about['date']}, `{about['command']}`, one core of {processor()}; {versions}\n\n"
-    head += "| reader | inputs | accepted | edges | s of processor | peak MB | findings | seed | date |\n"
+    head += "| reader | inputs | accepted | edges | s of CPU | peak MB | findings | seed | date |\n"
     head += "|---|---:|---:|---:|---:|---:|---:|---:|---|\n"
     return head + "\n".join(lines[name] for name in sorted(lines)) + "\n"
 
