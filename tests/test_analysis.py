@@ -103,6 +103,13 @@ def test_a_period_that_is_known_is_found(known):
     assert analysis.period(clip * (1 + 0.1 * noise(1250, seed=1))) is None
 
 
+def test_numbers_may_be_integers_or_lists():
+    clip = np.random.default_rng(0).integers(1, 9, (40, 3))
+    np.testing.assert_array_equal(analysis.flux(clip), analysis.flux(clip.astype(float)))
+    assert analysis.period(np.tile(clip, (5, 1)).astype(np.uint8)) == 40
+    assert analysis.fate(np.tile(clip, (40, 1)).tolist()) == "cycling"
+
+
 def test_noise_music_and_what_is_heard_once_have_no_period():
     assert analysis.period(noise(1250)) is None
     assert analysis.period(recording()[:1250]) is None
@@ -146,6 +153,39 @@ def test_when_a_clip_dies_and_how_often_it_escapes(clip, died, escapes, end):
         analysis.life(clip[:600])
 
 
+def test_seconds_have_as_many_frames_as_is_said():
+    """At 50 frames a second 250 are enough, and what the last five seconds hold decides."""
+    clip = np.concatenate([noise(300), still(250), noise(50, 3)])
+    assert analysis.fate(clip[:550], 50) == "frozen"
+    assert analysis.fate(clip[:500], 50) == "alive"
+    assert analysis.fate(clip[:550]) == "alive"
+    assert analysis.life(clip, 50) == (["alive"] * 6 + ["frozen", "alive"], 6, 1)
+    with pytest.raises(ValueError, match="a clip of 249 frames has no fate yet: give 250"):
+        analysis.fate(clip[:249], 50)
+    with pytest.raises(ValueError, match="a clip of 249 frames has no fate yet: give 250"):
+        analysis.life(clip[:249], 50)
+    assert analysis.life(clip[:250], 50) == (["alive"], None, 0)
+
+
+@pytest.mark.parametrize("below, wanted", [(0.9e-3, "silent"), (1.1e-3, "alive")])
+def test_silent_is_60_db_below_the_loudest_second(below, wanted):
+    numbers = 1 + 0.3 * noise(1, m=500)  # as loud in every frame, but never the same
+    orders = np.random.default_rng(0).permuted(np.tile(np.arange(500), (875, 1)), axis=1)
+    level = np.repeat([1, below], [125, 750])  # the first second is the loudest
+    clip = level[:, None] * numbers[0, orders]
+    assert analysis.fate(clip) == wanted
+
+
+@pytest.mark.parametrize("change, wanted", [(0.019, "frozen"), (0.021, "alive")])
+@pytest.mark.parametrize("moving, still_alive", [(0.08, False), (0.2, True)])
+def test_frozen_is_nine_changes_in_ten_below_2_percent(change, wanted, moving, still_alive):
+    steps = np.full(1250, 1 + change)
+    assert analysis.fate(np.cumprod(steps)[:, None]) == wanted
+    jumps = np.random.default_rng(0).random(1250) < moving
+    clip = np.cumprod(np.where(jumps, 1.05, 1.0001))[:, None]
+    assert (analysis.fate(clip) == "alive") == still_alive
+
+
 def test_the_fate_of_a_short_clip_is_not_guessed():
     with pytest.raises(ValueError, match="a clip of 600 frames has no fate yet: give 625"):
         analysis.fate(noise(600))
@@ -157,6 +197,22 @@ def test_onsets_are_counted(rate):
     since = seconds % (1 / rate)
     clip = np.exp(-4 * since)[:, None] * noise(1)
     assert analysis.onsets_per_second(clip) == pytest.approx(rate, abs=0.2)
+
+
+def test_onsets_are_counted_at_any_level_and_frame_rate():
+    seconds = np.arange(2500) / 250
+    clip = np.exp(-4 * (seconds % 0.5))[:, None] * noise(1)
+    for level in (1e-2, 1, 1e6):
+        assert analysis.onsets_per_second(level * clip, 250) == pytest.approx(2, abs=0.2)
+
+
+def test_what_lies_60_db_below_the_loudest_is_no_onset():
+    clip = np.full((1250, 100), 1e-9)
+    clip[100:110] = 1
+    clip[600:610] = 1e-4
+    assert analysis.onsets_per_second(clip) == pytest.approx(0.1)
+    clip[600:610] = 1e-2
+    assert analysis.onsets_per_second(clip) == pytest.approx(0.2)
 
 
 def clips(count, seed, correlation=0.0, m=20):
@@ -189,10 +245,83 @@ def test_every_judge_tells_music_from_noise():
         assert analysis.two_sample_accuracy(music, other, scale) > 0.9, scale
 
 
+def seconds_of(*rows):
+    """One second of one feature for each row of numbers, (n, frames, 1)."""
+    return np.array(rows, float)[..., None]
+
+
+def test_what_a_judge_looks_at_in_closed_form():
+    t = np.arange(125)
+    scales = {
+        name: lambda *rows, look=look: look(seconds_of(*rows))
+        for name, look in analysis.SCALES.items()
+    }
+    np.testing.assert_allclose(scales["spectrum"](t, 0 * t), [[62], [0]])
+    blocks = t // 16 % 2  # means over 16 frames: 0, 1, 0, 1, 0, 1, 0, and a rest that is left out
+    spread = np.sqrt(3 / 7 * 4 / 7)
+    np.testing.assert_allclose(scales["movement"](blocks, t % 2), [[spread], [0]])
+    np.testing.assert_allclose(
+        scales["steps"](3 * t, -t % 2, 0 * t), np.log([[3], [1], [1e-5]]), atol=1e-4
+    )
+    zigzag, slow = t % 2, np.array([0, 0, 1, 1])[t % 4]
+    texture = scales["texture"](zigzag, slow)
+    np.testing.assert_allclose(texture[0], [-1, 1, -1, 1], atol=1e-6)
+    np.testing.assert_allclose(texture[1], [0, -1, 0, 1], atol=0.03)
+    bins = np.arange(9.0) ** 2 * np.ones((1, 125, 1))  # second differences of k² are 2
+    np.testing.assert_allclose(analysis.SCALES["roughness"](-bins), 2 * np.ones((1, 7)))
+
+
+def test_texture_is_that_of_each_feature_on_its_own():
+    x = np.random.default_rng(0).normal(size=(3, 60, 4))
+    d = np.diff(x, axis=1)
+    wanted = [
+        [
+            (d[n, lag:, k] * d[n, :-lag, k]).mean() / (d[n, :, k] ** 2).mean()
+            for lag in (1, 2, 3, 4)
+            for k in range(4)
+        ]
+        for n in range(3)
+    ]
+    np.testing.assert_allclose(analysis.SCALES["texture"](x), wanted, rtol=1e-6)
+
+
+def test_a_judge_is_fair_where_one_kind_is_rare_and_hears_at_any_level():
+    many, few = clips(9, 0), [1.1 * clip for clip in clips(2, 1)]
+    accuracy = analysis.two_sample_accuracy(many, few, "spectrum")
+    assert accuracy > 0.9
+    for level in (1e-8, 1e8):
+        scaled = [[level * clip for clip in kind] for kind in (many, few)]
+        assert analysis.two_sample_accuracy(*scaled, "spectrum") == pytest.approx(
+            accuracy, abs=0.05
+        )
+
+
+def test_a_judge_hears_whole_seconds_of_so_many_frames_and_negative_numbers_as_silence():
+    real, made = clips(4, 0), clips(4, 1, correlation=0.9)
+    wanted = analysis.two_sample_accuracy(real, made, "texture", 250)
+    longer = [[np.pad(clip[:2500], ((0, 249), (0, 0))) for clip in kind] for kind in (real, made)]
+    assert analysis.two_sample_accuracy(*longer, "texture", 250) == wanted
+    negative = [
+        [np.where(clip > 25, clip, sign * 0.0 - 5 * (sign < 0)) for clip in real]
+        for sign in (1, -1)
+    ]
+    assert analysis.two_sample_accuracy(*negative, "spectrum") == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_judge_learns_from_every_other_clip_and_is_asked_about_the_rest():
+    """Clips 0, 2, … say that loud is real, clips 1, 3, … that soft is: each half misleads."""
+    loud, soft = ([level * clip for clip in clips(4, 0)] for level in (1.2, 1))
+    real = [loud[0], soft[1], loud[2], soft[3]]
+    made = [soft[0], loud[1], soft[2], loud[3]]
+    assert analysis.two_sample_accuracy(real, made, "spectrum") < 0.05
+
+
 def test_a_judge_is_asked_for_what_there_is():
     with pytest.raises(ValueError, match="no scale 'taste'; choose one of spectrum, movement"):
         analysis.two_sample_accuracy(clips(2, 0), clips(2, 1), "taste")
-    with pytest.raises(ValueError, match="two clips of each kind"):
+    with pytest.raises(
+        ValueError, match="^a judge needs two clips of each kind: one to learn from, one to judge$"
+    ):
         analysis.two_sample_accuracy(clips(2, 0), clips(1, 1), "steps")
 
 
@@ -231,6 +360,24 @@ def test_the_nearest_distance_is_the_least_over_all_starts_and_gains():
     found = analysis.nearest([clip], [piece])
     assert found.distances[0] == pytest.approx(min(wanted), abs=1e-4)
     assert found.starts[0] == 4 * int(np.argmin(wanted))
+
+
+def test_at_another_frame_rate_a_second_has_another_length():
+    piece = music(1)
+    found = analysis.nearest([piece[64:128], piece[200:264]], [music(2), piece], 64)
+    np.testing.assert_allclose(found.distances, 0, atol=1e-3)
+    assert found.starts.tolist() == [64, 200] and found.pieces.tolist() == [1, 1]
+    assert len(analysis.nearest([piece[:200]], [piece]).distances) == 1  # 120 frames, and a rest
+    assert len(analysis.nearest([piece[:200]], [piece], 64).distances) == 3
+
+
+def test_a_copy_at_the_end_of_a_piece_is_found_and_negative_numbers_are_silence():
+    piece = music(1)
+    found = analysis.nearest([piece[-120:]], [music(2), piece])
+    assert found.starts[0] == len(piece) - 120
+    clip = np.where(piece > 0.5, piece, 0)[-120:]
+    found = analysis.nearest([clip], [np.where(piece > 0.5, piece, -piece)])
+    assert found.distances[0] < 1e-3
 
 
 def test_clips_are_asked_second_by_second_and_short_pieces_left_out():

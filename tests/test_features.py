@@ -181,7 +181,10 @@ def test_features_repeat_bit_for_bit_and_leave_the_waveform_alone():
         (noise(255), r"\(255,\) has no frame: give one channel of at least 256 samples \(32 ms\)"),
         ([], r"\(0,\) has no frame"),
         (noise(2000).reshape(1000, 2), r"\(1000, 2\) has no frame: give one channel"),
-        (np.append(noise(300), np.nan), "^the waveform holds NaN or infinite samples: repair or cut"),
+        (
+            np.append(noise(300), np.nan),
+            "^the waveform holds NaN or infinite samples: repair or cut",
+        ),
         (np.append(noise(300), -np.inf), "NaN or infinite samples"),
     ],
 )
@@ -213,7 +216,9 @@ def test_settings_of_another_pipeline_are_refused():
     good = PAPER.to_dict()
     incomplete = {name: good[name] for name in good if name != "compression"}
     for other in [good | {"hop": 128}, good | {"mel": 1}, incomplete, None, []]:
-        with pytest.raises(ValueError, match="^these feature settings were made by another version"):
+        with pytest.raises(
+            ValueError, match="^these feature settings were made by another version"
+        ):
             FeatureConfig.from_dict(other)
 
 

@@ -362,7 +362,9 @@ def test_who_minds_no_error_needs_one_answer():
     assert lt.trials_needed(1.0, 0.8, alpha=0.6) == 1
 
 
-@pytest.mark.parametrize(("rate", "wanted"), [(0.5, 0.8), (0.3, 0.8), (1.1, 0.8), (0.7, 1.0), (0.7, 0.0)])
+@pytest.mark.parametrize(
+    ("rate", "wanted"), [(0.5, 0.8), (0.3, 0.8), (1.1, 0.8), (0.7, 1.0), (0.7, 0.0)]
+)
 def test_what_no_number_of_answers_finds_is_refused(rate, wanted):
     with pytest.raises(ValueError, match="no number of answers finds"):
         lt.trials_needed(rate, wanted)
