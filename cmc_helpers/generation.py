@@ -47,7 +47,7 @@ def foresee(run, features):
     another width, or too few.
     """
     states, outputs = networks.zero_states(run.network, 1), []
-    features = np.asarray(features, np.float32)
+    features = np.asarray(features)
     whole = features[: len(features) // run.network.frames * run.network.frames]
     if not whole.size:
         raise ValueError(f"{run.network.frames} frames are the least to hear, not {len(features)}")

@@ -10,9 +10,9 @@ the process forks, so a mutant costs a fraction of a second. Tests that start Te
 `keras`, and notebooks are left out: what they alone would notice counts as unnoticed.
 
 Mutants that were killed stay killed until their function changes; the others are tried again
-after every change of the tests. Results: tests/mutants.json, and docs/mutation_testing.md for people. Why a mutant may
-live is written by hand in tests/mutants_explained.toml. Exit status 1: fewer than 85 % of a
-module's mutants were killed, or one that lives has no explanation.
+after every change of the tests. Results: tests/mutants.json, and docs/mutation_testing.md for
+people. Why a mutant may live is written by hand in tests/mutants_explained.toml. Exit status 1:
+fewer than 85 % of a module's mutants were killed, or one that lives has no explanation.
 """
 
 import argparse
@@ -42,8 +42,8 @@ source_paths = ["cmc_helpers"]
 only_mutate = ["cmc_helpers/{module}.py"]
 pytest_add_cli_args_test_selection = ["tests/test_{module}.py", "-m", "not keras"]
 pytest_add_cli_args = [
+    "-p", "_hypothesis_pytestplugin", "-p", "pytest_timeout", "-p", "no:cacheprovider",
     "--hypothesis-profile=mutants",
-    "-p", "no:cacheprovider", "-p", "no:nbval", "-p", "no:playwright"
 ]
 timeout_constant = 3.0
 timeout_multiplier = 15.0
@@ -94,6 +94,7 @@ def mutate(module, jobs):
         meta["exit_code_by_key"] = {key: code if code == 1 else None for key, code in codes.items()}
         found.write_text(json.dumps(meta), "utf-8")
     one = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+    one["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # each would be loaded again for every mutant
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(jobs)]
     print(f"{module}:", flush=True)
     subprocess.run(command, cwd=folder, env=os.environ | one, check=True)
