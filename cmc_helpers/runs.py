@@ -149,7 +149,7 @@ def read_settings(folder):
         raise RunError(f"{path} is damaged: train the run again") from None
     if version != FORMAT:
         raise RunError(
-            f"{path} is of a run of format {version!r:.20}, this version reads format {FORMAT}: "
+            f"{folder} is a run of format {version!r:.20}, this version reads format {FORMAT}: "
             "train it again"
         )
     return settings
