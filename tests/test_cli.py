@@ -538,7 +538,7 @@ DAMAGES = {
     "normaliser.npz is missing": lambda run: (run / "normaliser.npz").unlink(),
     "it has no config.json": lambda run: (run / "config.json").unlink(),
     "config.json is damaged": lambda run: (run / "config.json").write_text("{"),
-    "is of a run of format 0": lambda run: damage(run, format=0),
+    "is a run of format 0": lambda run: damage(run, format=0),
     "config.json does not describe a run": lambda run: damage(run, features=[8000]),
     "is not the network that config.json describes": lambda run: damage(run, network={"units": 9}),
     "cannot be loaded as a Keras model": lambda run: (run / "model.keras").write_bytes(b"PK"),
