@@ -19,7 +19,7 @@ stale = $(shell test -x $(1)/bin/python && \
 STALE := $(call stale,.venv)
 STALE_COLAB := $(call stale,.venv-colab)
 
-.PHONY: help setup lab play test colab notebooks book bench samples links lint clean $(STALE) $(STALE_COLAB)
+.PHONY: help setup lab play test coverage mutants colab notebooks book bench samples links lint clean $(STALE) $(STALE_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,13 @@ play: setup  ## open the playground: the τ player as a page of its own
 
 test: setup  ## run every test: the package's, then every cell of every notebook
 	$(IN_VENV) -m pytest --nbval $(NBVAL) tests notebooks $(ARGS)
+
+coverage: setup  ## run the unit tests and list the lines and branches that they miss
+	$(IN_VENV) -m pytest --cov --cov-report=term $(or $(ARGS),tests)
+
+mutants: setup  ## put small faults into the code and count those that the tests notice
+	@$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
+	$(IN_VENV) tests/mutants.py $(ARGS)
 
 colab: .venv-colab/.ready  ## run every notebook with the versions that Colab has
 	$(COLAB) -m pytest --nbval-lax $(NBVAL) --disable-warnings notebooks $(ARGS)
