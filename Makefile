@@ -35,8 +35,8 @@ changed = $(shell cat $(2) | cmp -s - $(1)/.installed || echo changed$(1))
 CHANGED := $(call changed,.venv,pyproject.toml $(LOCKED))
 CHANGED_COLAB := $(call changed,.venv-colab,pyproject.toml tests/colab.txt)
 
-.PHONY: help setup lab play test colab guard versions lock notebooks book fuzz load bench faults samples \
-    links lint clean $(STALE) $(STALE_COLAB) $(CHANGED) $(CHANGED_COLAB)
+.PHONY: help setup lab play test coverage mutants colab guard versions lock notebooks book fuzz load \
+    bench faults samples links lint clean $(STALE) $(STALE_COLAB) $(CHANGED) $(CHANGED_COLAB)
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,13 @@ play: setup  ## open the playground: the τ player as a page of its own
 
 test: setup  ## run every test: the package's, then every cell of every notebook
 	$(IN_VENV) -m pytest --nbval $(NBVAL) tests notebooks $(ARGS)
+
+coverage: setup  ## run the unit tests and list the lines and branches that they miss
+	$(IN_VENV) -m pytest --cov --cov-report=term $(or $(ARGS),tests)
+
+mutants: setup  ## put small faults into the code and count those that the tests notice
+	@$(IN_VENV) -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
+	$(IN_VENV) tests/mutants.py $(ARGS)
 
 colab: .venv-colab/.ready  ## run every notebook with the versions that Colab has
 	$(COLAB) -m pytest --nbval-lax $(NBVAL) --disable-warnings notebooks $(ARGS)

@@ -51,6 +51,41 @@ on_dependency_change = "ignore"
 track_dependencies = false
 """
 
+PAGE = """# Would a test notice?
+
+Branch coverage (`make coverage`) says which code the tests run. It does not say whether a test
+would fail if that code were wrong. So `make mutants` makes it wrong: a `+` becomes a `-`, a `<` a
+`<=`, a number one more, an argument `None` or left out, a string another one. Each such *mutant* is
+a copy of the module with one fault. If some test fails, the mutant is killed; one that lives is a
+fault that nobody would notice, or none at all.
+
+| module | mutants | killed | time-outs | alive | noticed |
+|---|---|---|---|---|---|
+{table}
+
+{about} The tool is [mutmut](https://mutmut.readthedocs.io). A time-out is a mutant that never ends,
+and counts as noticed. The numbers stand in `tests/mutants.json`, too.
+
+## What is counted, and what is not
+
+- Only a module's own tests are asked, `tests/test_MODULE.py`. Tests that start TensorFlow (marked
+  `keras`), other modules' tests and the notebooks are left out, for speed: what they alone would
+  notice counts as alive.
+- The words of a message are mutated like everything else. A mutant that changes them counts as
+  alive unless a test reads them.
+- mutmut changes what stands inside functions and methods. Constants of a module, and functions with
+  a decorator other than `classmethod` (properties, cached functions, and the compiled loop of
+  `inversion`), are out of its reach, and not in the table.
+- Hypothesis looks at no more than 30 examples where a test does not ask for a number of its own.
+
+## What lives, and why
+
+Read one by one. Most are no faults: whatever such a mutant is given, it answers as the module does.
+`-` is what stands in the module, `+` what the mutant makes of it.
+
+{alive}
+"""
+
 
 def main(arguments=None):
     """Run or resume, write both results; returns the exit status."""
@@ -59,15 +94,15 @@ def main(arguments=None):
     parser.add_argument("--fresh", action="store_true", help="forget what was found before")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
     options = parser.parse_args(arguments)
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"modules": {}}
     for module in options.only:
         if options.fresh:
             shutil.rmtree(WORK / module, ignore_errors=True)
-        results["modules"][module] = mutate(module, options.jobs)
+        found = {module: mutate(module, options.jobs)}
+        if RESULTS.exists():
+            found = json.loads(RESULTS.read_text("utf-8"))["modules"] | found
         about = provenance("make mutants")
         about["versions"]["mutmut"] = metadata.version("mutmut")
-        modules = {name: results["modules"][name] for name in MODULES if name in results["modules"]}
-        results = about | {"modules": modules}
+        results = about | {"modules": {name: found[name] for name in MODULES if name in found}}
         write(RESULTS, results)
         REPORT.write_text(report(results, explanations()), "utf-8")
     return judge(results, explanations())
@@ -174,7 +209,6 @@ def judge(results, explained):
 
 def report(results, explained):
     """The page for people, in Markdown."""
-    head = (ROOT / "tests" / "mutants_page.md").read_text("utf-8")
     rows = [
         f"| `{module}` | {found['mutants']} | {found['killed']} | {found['timeout']} "
         f"| {len(found['alive'])} | {share(found):.1%} |"
@@ -192,7 +226,7 @@ def report(results, explained):
             lists.append("```\n")
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     about = f"`{results['command']}` on {results['date']}, {results['machine']}; {versions}."
-    return head.format(table="\n".join(rows), about=about, alive="\n".join(lists).rstrip()) + "\n"
+    return PAGE.format(table="\n".join(rows), about=about, alive="\n".join(lists).rstrip()) + "\n"
 
 
 if __name__ == "__main__":

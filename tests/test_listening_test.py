@@ -366,9 +366,9 @@ def test_there_are_three_verdicts():
     assert lt.judge_one(2, 3).verdict == "undecided"  # not finding is not passing
     assert lt.judge_one(20, 40).verdict == "undecided"
     assert lt.judge_one(200, 400).verdict == "indistinguishable"
-    for counts in ((5, 4), (-1, 4), (0, 0)):
+    for wrong in ((5, 4), (-1, 4), (0, 0), (2, 4, 0), (2, 4, 0.5), (2, 4, 0.6)):
         with pytest.raises(ValueError, match="such a test cannot be"):
-            lt.judge_one(*counts)
+            lt.judge_one(*wrong)
 
 
 @pytest.mark.parametrize("trials", [10, 40, 120])
