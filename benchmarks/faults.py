@@ -169,8 +169,9 @@ def check_corpus(folder):
     loads_or_says(corpora.load_corpus, folder)
 
 
-def material(folder, trained=None):
-    """What the commands are given: recordings, and a run, a copy of the one that is `trained`."""
+def material(folder, trained=None, suffixes=("wav", "csv", "flac")):
+    """What the commands are given: recordings, a run, which is a copy of the one that is `trained`,
+    and older files with these suffixes to write over."""
     t = np.arange(24000) / 8000
     (folder / "recordings").mkdir()
     for number in range(4):
@@ -182,7 +183,7 @@ def material(folder, trained=None):
         shutil.copytree(trained, folder / "run")
     else:
         succeeds(["train", folder / "clip.wav", "--run", folder / "run", *TRAINING])
-    for suffix in ("wav", "csv", "flac"):
+    for suffix in suffixes:
         succeeds(["generate", folder / "run", "-o", folder / f"old.{suffix}", "--seconds", "3"])
     return folder
 
@@ -286,7 +287,8 @@ class Faults:
     def __init__(self, folder, kills, seed, trained=None, names=None):
         self.folder, self.kills, self.random = folder, kills, random.Random(seed)
         self.rows, self.count = [], 0
-        self.material = material(folder, trained)
+        generated = [name.split()[1] for name in names or () if name.startswith("generate")]
+        self.material = material(folder, trained, *([generated] if names else []))
         self.jobs = [
             Train(folder),
             Train(folder, "recordings"),
