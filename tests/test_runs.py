@@ -369,9 +369,7 @@ def test_a_config_that_asks_for_the_impossible_is_refused(copied, change):
     assert str(copied) in refusal(copied)
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 10**5, '{"format":' * 10**5, '{"format": 1e999}', "\ufeff{}"]
-)
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"format":' * 10**5, "\ufeff{}"])
 def test_a_config_that_is_nested_without_end_is_refused(copied, text):
     (copied / "config.json").write_text(text, encoding="utf-8")
     assert "config.json" in refusal(copied)
