@@ -4,6 +4,7 @@ A ZIP or a FLAC that is damaged byte by byte fails at its first checksum, and wh
 never be tried. So half of the inputs are taken apart, damaged inside, and put together again.
 """
 
+import ast
 import copy
 import io
 import json
@@ -188,7 +189,7 @@ def _inside_npy(data, rng, raw):
     kind = rng.choice(
         ("<f8", "<f4", ">f4", "<f2", "<i8", "|O", "<U9", "<c8", "<f16", "|V0", "<M8[s]")
     )
-    spoken = eval(header, {"__builtins__": {}})  # of our own seeds or of this function
+    spoken = ast.literal_eval(header.decode())
     change = rng.randrange(3)
     if change != 0:
         spoken["shape"] = tuple(shape)
