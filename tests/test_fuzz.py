@@ -62,13 +62,25 @@ def test_every_reader_takes_a_damaged_file_or_refuses_it_in_a_sentence(fuzz, kno
     [
         (lambda path: {}["x"], "KeyError: .*x"),
         (lambda path: (_ for _ in ()).throw(ValueError("a\nb")), "ValueError"),
-        (lambda path: [bytearray(2**20) for _ in range(700)], "MB"),
     ],
 )
 def test_what_a_reader_may_not_do_is_found(fuzz, known, use, finding):
     target = known["csv"]._replace(use=use)
     with pytest.raises(fuzz[1].Finding, match=finding):
         fuzz[1].check(target, b"1,2\n")
+
+
+def test_memory_beyond_bounds_is_found(fuzz, known, monkeypatch):
+    """With a peak that is said: this process may have held more long before."""
+    targets = fuzz[1]
+    for more, found in ((targets.MEGABYTES, False), (targets.MEGABYTES + 1, True)):
+        peaks = iter([100, 100 + more])
+        monkeypatch.setattr(targets, "_peak", lambda peaks=peaks: next(peaks))
+        if found:
+            with pytest.raises(targets.Finding, match="MB"):
+                targets.check(known["csv"], b"1,2\n")
+        else:
+            assert targets.check(known["csv"], b"1,2\n")
 
 
 def test_a_sentence_must_be_one_line_about_the_file(fuzz, known):

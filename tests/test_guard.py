@@ -32,7 +32,7 @@ def test_a_cell_that_shows_something_else_is_named_and_time_and_memory_are_read(
     assert (found["passed"], found["failed"]) == (2, ["02_b: Cell 1"])
     assert list(found["notebooks"]) == ["02_b", "solutions/01_a"]
     assert all(20 < row["megabytes"] < 400 for row in found["notebooks"].values())
-    assert 1 < found["seconds"] < 60
+    assert found["seconds"] >= max(row["seconds"] for row in found["notebooks"].values())
     assert guard.said(found).endswith("s\n    02_b: Cell 1")
 
 
