@@ -237,6 +237,23 @@ def test_segments_of_the_phase_integral_fit_together(monkeypatch):
     assert loss(magnitudes, phase_gradient_heap_integration(magnitudes, CONFIG)) < whole + 1
 
 
+def test_islands_in_silence_are_integrated_too():
+    """Of two tones with silence between them, the softer is reached by no path from the louder."""
+    parts = [
+        magnitudes_of(tone(f)[: 64 * 40 + 256] * level) for f, level in ((443.7, 1), (700, 0.1))
+    ]
+    gap = np.zeros((10, 257))
+    x = phase_gradient_heap_integration(np.concatenate([parts[0], gap, parts[1]]), CONFIG)
+    for part, first in zip(parts, (0, 51), strict=True):
+        assert loss(part, x[64 * first : 64 * (first + 40) + 256]) < -20
+
+
+def test_phases_count_from_the_middle_of_the_window():
+    bell = np.exp(-((np.arange(257) - 60.0) ** 2) / 200)[None]
+    frame = np.fft.irfft(inversion._from_the_middle(bell, np.zeros((1, 257)), CONFIG)[0])[:256]
+    np.testing.assert_allclose(frame, frame[::-1], atol=1e-6)
+
+
 @pytest.mark.parametrize("frequency", [180, 220, 261.6, 440, 1234.5, 2000])
 def test_a_tone_comes_back_at_its_frequency(frequency):
     """The mirrored spectrum of the 2017 code was one bin off and made 228 Hz of 220 Hz."""
@@ -258,6 +275,31 @@ def test_a_tone_comes_back_at_its_frequency(frequency):
 def test_a_tone_with_a_period_of_whole_samples_is_slid_into_place(frequency):
     x = time_delay_start(magnitudes_of(tone(frequency)), CONFIG)
     assert abs(loudest_frequency(x) - frequency) < 0.1
+
+
+@pytest.mark.parametrize("frames", [1, 5, 300])
+def test_a_random_phase_is_uniform_and_every_frame_has_one(frames):
+    """Overlap-add of the magnitudes with phases from a stream of their own, block after block."""
+    magnitudes = np.random.default_rng(1).exponential(size=(frames, 257))
+    turns = np.random.default_rng(0).random((frames, 257), np.float32)
+    wanted = overlap_add(magnitudes * np.exp(2j * np.pi * turns), CONFIG)
+    np.testing.assert_allclose(random_phase(magnitudes, CONFIG), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "start", [random_phase, time_delay_start, spsi, phase_gradient_heap_integration]
+)
+def test_twice_the_magnitudes_are_twice_the_start(start):
+    magnitudes = magnitudes_of(chords()[:2000]) / 60
+    once, louder = start(magnitudes, CONFIG), start(64 * magnitudes, CONFIG)
+    np.testing.assert_allclose(louder, 64 * once, atol=1e-3 * np.abs(louder).max())
+
+
+def test_between_two_bins_that_are_equal_a_partial_turns_half_a_bin_faster():
+    frame = np.full(257, 1e-3)
+    frame[39:43] = [0.5, 1, 1, 0.5]
+    x = spsi(np.tile(frame, (120, 1)), CONFIG)
+    assert abs(loudest_frequency(x) - 40.5 * 8000 / 512) < 0.5
 
 
 def test_a_frame_without_a_predecessor_stays_where_it_is():
@@ -452,6 +494,7 @@ def test_features_of_any_length_and_level_are_a_sound(frames, preset, method, dt
 def test_silence_stays_silence(method):
     np.testing.assert_array_equal(invert_features(np.zeros((20, 100)), CONFIG, method), 0)
     np.testing.assert_array_equal(invert_features(np.full((20, 100), -1.0), CONFIG, method), 0)
+    np.testing.assert_array_equal(invert_magnitudes(np.zeros((20, 257)), CONFIG, method), 0)
 
 
 CLICK = np.eye(1, 3000, 1500)[0]
@@ -484,6 +527,8 @@ def test_spectral_convergence_in_closed_form():
         np.testing.assert_allclose(
             spectral_convergence(reference, factor * reference), wanted, atol=1e-9
         )
+        quiet = 1e-6 * reference
+        np.testing.assert_allclose(spectral_convergence(quiet, factor * quiet), wanted, atol=1e-9)
     assert spectral_convergence(reference, reference) < -300
     longer = np.concatenate([1.1 * reference, reference])  # what is beyond the end is left out
     np.testing.assert_allclose(spectral_convergence(reference, longer), -20)
@@ -519,7 +564,7 @@ def test_what_is_not_features_is_refused(features, method, sentence):
         (np.zeros((5, 256)), r"shape \(frames, 257\), not \(5, 256\)"),
         (np.zeros((0, 257)), r"not \(0, 257\)"),
         (np.full((5, 257), -1.0), "negative, NaN or infinite"),
-        (np.full((5, 257), np.nan), "negative, NaN or infinite"),
+        (np.full((5, 257), np.nan), "^the magnitudes hold negative, NaN or infinite values: take"),
         (np.full((5, 257), np.inf), "negative, NaN or infinite"),
     ],
 )
