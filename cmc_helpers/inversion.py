@@ -70,7 +70,8 @@ def invert_features(features, config, method="pghi-fast-griffin-lim", **changes)
     features = np.asarray(features)
     if features.ndim != 2 or features.shape[1] != len(GROUP_WIDTHS) or len(features) == 0:
         raise ValueError(f"features have the shape (frames, 100), not {features.shape}")
-    amplitudes = features_to_amplitudes(np.asarray(features, np.float64), config)
+    with np.errstate(over="ignore"):  # what is too large for a number is refused below
+        amplitudes = features_to_amplitudes(np.asarray(features, np.float64), config)
     if not (np.isfinite(features).all() and np.isfinite(amplitudes).all()):
         raise ValueError("the features hold NaN or infinite values: no sound can be made of them")
     settings = _settings(method, changes)

@@ -375,6 +375,18 @@ def test_an_expansion_has_the_group_means_it_was_made_from(expansion):
     np.testing.assert_allclose(reduce_magnitudes(magnitudes), amplitudes, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.uint8])
+def test_short_numbers_are_computed_with_as_long_ones(kind):
+    short = np.random.default_rng(0).integers(0, 200, (3, 100)).astype(kind)
+    long = short.astype(np.float64)
+    for method in ("spsi", "pghi"):
+        np.testing.assert_array_equal(
+            invert_features(short, CONFIG, method), invert_features(long, CONFIG, method)
+        )
+    for expansion in EXPANSIONS:
+        np.testing.assert_allclose(expand(short, expansion), expand(long, expansion), rtol=1e-5)
+
+
 def test_a_spline_of_the_logarithm_follows_the_main_lobes():
     magnitudes = magnitudes_of(chords())
     amplitudes = reduce_magnitudes(magnitudes)
@@ -442,6 +454,7 @@ def test_the_ends_do_not_click():
     assert ones[0] < 0.001 and ones[-1] < 0.001 and (np.diff(ones[:500]) >= 0).all()
     np.testing.assert_array_equal(ones, ones[::-1])
     np.testing.assert_array_equal(ones[32:-32], 1)
+    np.testing.assert_allclose(ones[:32] + ones[31::-1], 1)  # half a cosine
 
 
 def test_a_loud_passage_does_not_change_the_level_of_a_soft_one():
@@ -546,6 +559,12 @@ def test_spectral_convergence_in_closed_form():
         (np.zeros(100), "slaney", r"not \(100,\)"),
         (np.full((5, 100), np.nan), "slaney", "NaN or infinite values"),
         (np.full((5, 100), np.inf), "slaney", "NaN or infinite values"),
+        (
+            np.full((5, 100), -np.inf),
+            "slaney",
+            "^the features hold NaN or infinite values: no sound",
+        ),
+        (np.full((5, 100), 1e200), "slaney", "NaN or infinite values"),  # as amplitudes
         (
             np.zeros((5, 100)),
             "magic",
