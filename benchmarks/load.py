@@ -139,7 +139,7 @@ def watch(*arguments, every=0.2):
         "seconds": round(float(time.monotonic() - begun), 1),
         "cpu": round(usage.ru_utime + usage.ru_stime, 1),
         "begun": first and round(float(first), 1),
-        "said": words.splitlines()[-1] if words else "",
+        "said": words.splitlines()[-1].partition(": ")[2] if words else "",  # without the path
     }
 
 
