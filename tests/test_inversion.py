@@ -410,6 +410,20 @@ def test_matching_groups_keeps_the_shape_inside_a_group():
     np.testing.assert_allclose(ratio[:, 96:100], ratio[:, 96:97] * np.ones(4))  # a group of four
 
 
+@pytest.mark.parametrize("search", [griffin_lim, alternating_reflections])
+def test_a_search_is_in_single_precision_from_its_start(search):
+    x = noise(5)
+    for waveform in itertools.islice(search(x, magnitudes_of(x), CONFIG), 3):
+        assert waveform.dtype == np.float32
+
+
+def test_every_waveform_of_a_search_has_the_level_of_what_is_wanted():
+    magnitudes = magnitudes_of(chords()[:2000])
+    few = [itertools.islice(iterates(g * magnitudes, CONFIG, reflections=2), 5) for g in (1, 64)]
+    for once, louder in zip(*few, strict=True):
+        np.testing.assert_allclose(louder, 64 * once, rtol=1e-6)
+
+
 def test_the_less_a_search_insists_on_the_guess_the_nearer_it_gets_to_the_features():
     features = reduce_magnitudes(magnitudes_of(drum(0)))
     errors = []
