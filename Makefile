@@ -95,7 +95,7 @@ bench: setup  ## measure how fast training is, beside PyTorch if it is there
 	$(IN_VENV) benchmarks/training.py $(ARGS)
 
 faults: setup  ## kill, interrupt and starve the commands, and see what is left; half an hour
-	$(IN_VENV) benchmarks/faults.py $(ARGS)
+	$(IN_VENV) benchmarks/faults.py --output benchmarks/faults.md $(ARGS)
 
 samples: setup  ## make data_samples/ again
 	$(IN_VENV) data_samples/make_samples.py
