@@ -34,7 +34,7 @@ import numpy as np
 from cmc_helpers import corpora, listening_test, runs, sequences
 from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.files import FileError
-from cmc_helpers.provenance import Stages, provenance
+from cmc_helpers.provenance import Stages, in_words, provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 CMC = [sys.executable, "-m", "cmc_helpers"]
@@ -766,9 +766,8 @@ def main(arguments=None):
 def report(rows, given):
     """The table, with what it was made by."""
     found = provenance(f"python benchmarks/faults.py --kills {given.kills} --seed {given.seed}")
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [
-        f"{found['date']}, `{found['command']}`, {found['machine']}; {versions}\n",
+        in_words(found) + "\n",
         "| fault | command | tries | all promises kept |",
         "|---|---|---:|---:|",
     ]

@@ -11,7 +11,7 @@ corpus      trains and evaluates on 2 hours and on 200; builds corpora of short 
 hour        generates 1, 10 and 60 minutes, as sound and as CSV; one by every strategy.
 playground  lets 20 visitors open the page at once, move τ, and go: see load_playground.py.
 
-Tables go to benchmarks/load.md, and all numbers to benchmarks/load.json. --small is for the test.
+Tables go to benchmarks/load.md, and all numbers to benchmarks/load.json.
 """
 
 import argparse

@@ -81,9 +81,7 @@ def unzip(path, *names, times=20):
             raise ValueError("it would unpack to much more than it is")
         found = {}
         for member in members:
-            with archive.open(
-                member
-            ) as file:  # `read` with a size keeps to it, without it does not
+            with archive.open(member) as file:  # without a size, `read` would not keep to it
                 found[member.filename] = file.read(member.file_size)
         return found
 

@@ -36,6 +36,12 @@ def provenance(command):
     }
 
 
+def in_words(about):
+    """What `provenance` gives, in one line of Markdown for the head of a table."""
+    named = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return f"{about['date']}, `{about['command']}`, {about['machine']}; {named}"
+
+
 def versions():
     """Python and those of `PACKAGES` that are installed: name → version."""
     found = {"python": platform.python_version()}

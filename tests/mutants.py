@@ -26,7 +26,7 @@ from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
-from cmc_helpers.provenance import provenance, write
+from cmc_helpers.provenance import in_words, provenance, write
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ("mixtures", "features", "inversion", "generation", "analysis", "listening_test")
@@ -214,6 +214,11 @@ def report(results, explained):
         f"| {len(found['alive'])} | {share(found):.1%} |"
         for module, found in results["modules"].items()
     ]
+    rows += [
+        f"| `{m}` | not run to its end yet | | | | |"
+        for m in MODULES
+        if m not in results["modules"]
+    ]
     lists = []
     for module, found in results["modules"].items():
         reasons = {}
@@ -224,8 +229,7 @@ def report(results, explained):
             lists.append(f"{why}\n\n```")
             lists += [f"{name}\n  - {was}\n  + {new}" for name, was, new in changes]
             lists.append("```\n")
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    about = f"`{results['command']}` on {results['date']}, {results['machine']}; {versions}."
+    about = in_words(results) + "."
     return PAGE.format(table="\n".join(rows), about=about, alive="\n".join(lists).rstrip()) + "\n"
 
 

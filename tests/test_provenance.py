@@ -21,6 +21,14 @@ def test_provenance_comes_first_and_names_no_machine_s_owner(tmp_path):
     assert "π" in (tmp_path / "x.json").read_text("utf-8")
 
 
+def test_in_a_line_nothing_of_it_is_missing():
+    about = provenance.provenance("make x")
+    line = provenance.in_words(about)
+    assert "\n" not in line and "`make x`" in line
+    for word in (about["date"], about["machine"], f"python {platform.python_version()}", "numpy "):
+        assert word in line
+
+
 def test_a_result_that_cannot_be_written_whole_leaves_the_older_one(tmp_path):
     provenance.write(tmp_path / "x.json", {"a": 1})
     with pytest.raises(TypeError):
