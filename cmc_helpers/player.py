@@ -197,9 +197,8 @@ def moment(run, foreseen, features, step, tau, form="exact"):
     weights, ranks = np.exp(mixture.log_weights), np.exp(ranks)
     seconds = together * (step + 1) / run.features.frames_per_second
     title = f"After {seconds:.2f} s, τ = {tau:.2f} leaves {kept.sum()} of {len(kept)} components"
-    figure = plots.mixture(
-        weights, ranks, kept, spectra, came, title, ranked_by=mixtures.FORMS[form]
-    )
+    ranked_by = f"ranked by {mixtures.FORMS[form]}"
+    figure = plots.mixture(weights, ranks, kept, spectra, came, title, ranked_by=ranked_by)
     names = ", ".join(f"{k} ({w:.2f})" for k, w in enumerate(weights, 1) if w >= 0.05)
     inside = ", ".join(str(k) for k in 1 + np.flatnonzero(kept))
     alt = f"{title}: in S {'is' if kept.sum() == 1 else 'are'} {inside}. Ranked by {form}. "
