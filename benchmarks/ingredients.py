@@ -10,12 +10,21 @@ weights (T: `mixtures.with_pi_temperature`). Counted are how many ended frozen, 
 notes per second; loudness relative to real music; and how often a linear judge tells their last
 20 s from real ones, at five scales (0.5: never; `analysis.two_sample_accuracy`). The row
 "real music" judges other real music, from the training part.
+
+A hop of 128 samples: the network hears and makes every other frame, and those between are
+interpolated; "every other frame" does so to real music. Its nats would be those of half as many
+frames, and are left out. These rows stand in hops.md:
+
+    .venv/bin/python benchmarks/ingredients.py CORPUS --hops --output benchmarks/hops.md
 """
 
 import argparse
 import datetime
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from cmc_helpers import analysis, corpora, evaluation, likelihood, training
 from cmc_helpers.networks import NetworkConfig
@@ -39,6 +48,11 @@ ROWS = {  # name → what differs in the network, and in its training
     "4 frames, input noise 0.3": (dict(frames=4), dict(input_noise=0.3)),
     "4 frames, 3 x 256": (dict(frames=4, layers=3, units=256), {}),
 }
+HOPS = {  # the same, of every other frame; "every other frame" has no network
+    "every other frame": None,
+    "hop 128": ({}, {}),
+    "hop 128, 2 frames": (dict(frames=2), {}),
+}
 SETTINGS = {  # name → how a mixture is sampled
     "σ, T = 1": dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0),
     "0.7 σ, T = 0.7": dict(strategy="sample", sigma_scale=0.7, pi_temperature=0.7),
@@ -51,6 +65,7 @@ def main(arguments=None):
     parser.add_argument("corpus")
     parser.add_argument("--updates", type=int, default=500)
     parser.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS), metavar="NAME")
+    parser.add_argument("--hops", action="store_true", help="the rows of a longer hop instead")
     parser.add_argument("--output", help="a Markdown file for the table")
     given = parser.parse_args(arguments)
     quiet_tensorflow()
@@ -64,13 +79,22 @@ def main(arguments=None):
     real = evaluation.excerpts(corpus, "validation", evaluation.JUDGED, CLIPS)
     other = evaluation.excerpts(corpus, "train", evaluation.JUDGED, CLIPS)
     lines.append(row("real music", None, "", evaluation.measure(other, real, corpus.config)))
-    for name in given.only:
+    halved = thinned(corpus)
+    for name in HOPS if given.hops else given.only:
+        if name in HOPS and not HOPS[name]:
+            between = [filled(piece[::2]) for piece in other]
+            lines.append(row(name, None, "", evaluation.measure(between, real, corpus.config)))
+            continue
+        heard = halved if name in HOPS else corpus
         with tempfile.TemporaryDirectory() as folder, terminal_progress(name) as progress:
-            run = trained(corpus, name, given.updates, Path(folder) / "run", progress)
+            run = trained(heard, name, given.updates, Path(folder) / "run", progress)
             mixture = run.network.components > 0
-            nats = likelihood.held_out(run, corpus) if mixture else None
+            nats = likelihood.held_out(run, corpus) if mixture and heard is corpus else None
             for setting, sampling in (SETTINGS if mixture else MEANS).items():
-                free = evaluation.running_free(run, corpus, CLIPS, SECONDS, **sampling)
+                seconds = SECONDS if heard is corpus else SECONDS / 2
+                free = evaluation.running_free(run, heard, CLIPS, seconds, **sampling)
+                if heard is halved:
+                    free = [filled(clip) for clip in free]
                 music = evaluation.measure(free, real, corpus.config)
                 lines.append(row(name, nats, setting, music))
                 print(lines[-1], flush=True)
@@ -80,9 +104,24 @@ def main(arguments=None):
         Path(given.output).write_text(text + "\n", "utf-8")
 
 
+def thinned(corpus):
+    """The corpus with twice the hop: the window is the same, so it is every other frame.
+
+    Its config, whose hop is the paper's, does not know: what lasts a second lasts half of one here.
+    """
+    pieces = tuple(piece._replace(features=piece.features[::2]) for piece in corpus.pieces)
+    return replace(corpus, pieces=pieces)
+
+
+def filled(features):
+    """Features (T, m) → (2 T, m): between two frames their mean, and the last one twice."""
+    after = np.concatenate([features[1:], features[-1:]])
+    return np.stack([features, (features + after) / 2], axis=1).reshape(-1, features.shape[1])
+
+
 def trained(corpus, name, updates, folder, progress):
     """The run that the row `name` describes."""
-    network_changes, training_changes = ROWS[name]
+    network_changes, training_changes = (ROWS | HOPS)[name]
     network = NetworkConfig(corpus.width, **DEFAULT | network_changes)
     config = training.TrainingConfig(
         epochs=1,

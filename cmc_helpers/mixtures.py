@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 STRATEGIES = ("greedy", "exact", "tempered", "sample")
-FORMS = ("exact", "paper", "weight")
+FORMS = {"exact": "π/σ^m", "paper": "π/σ", "weight": "π"}  # what each ranks components by
 
 
 class Mixture(NamedTuple):
@@ -204,7 +204,7 @@ def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact"):
     if not (0.0 <= sigma_scale <= largest):
         raise ValueError(f"sigma_scale is a factor from 0 upwards, not {sigma_scale}")
     if not (1e-6 <= pi_temperature <= largest):  # by less, logarithms cannot be divided
-        raise ValueError(f"pi_temperature is a number above 0, from 1e-6, not {pi_temperature}")
+        raise ValueError(f"pi_temperature is a number from 1e-6 upwards, not {pi_temperature}")
 
 
 def _logsumexp(x, xp):

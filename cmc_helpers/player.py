@@ -21,7 +21,6 @@ from cmc_helpers.sequences import read_csv
 
 PRIMER_SECONDS = 10  # of a primer, its end: longer than any training window, soon listened to
 SECONDS = (1, 30)  # what a player offers
-RANKED_BY = {"exact": "π/σ^m", "paper": "π/σ", "weight": "π again"}
 QUICK = dict(iterations=20, reflections=10)  # of the inversion: less than a decibel worse
 
 
@@ -112,12 +111,8 @@ class Rendering:
     def title(self):
         """The knobs in a line."""
         position = self.position
-        knobs = {
-            "greedy": "",
-            "exact": "",
-            "tempered": f", τ {position.tau:g} of {position.form}",
-            "sample": "",
-        }[position.strategy]
+        tempered = position.strategy == "tempered"
+        knobs = f", τ {position.tau:g} of {position.form}" if tempered else ""
         return (
             f"{position.run}: {position.strategy}{knobs}, σ × {position.sigma_scale:g}, "
             f"T {position.pi_temperature:g}, seed {position.seed}"
@@ -202,7 +197,8 @@ def moment(run, foreseen, features, step, tau, form="exact"):
     weights, ranks = np.exp(mixture.log_weights), np.exp(ranks)
     seconds = together * (step + 1) / run.features.frames_per_second
     title = f"After {seconds:.2f} s, τ = {tau:.2f} leaves {kept.sum()} of {len(kept)} components"
-    figure = plots.mixture(weights, ranks, kept, spectra, came, title, ranked_by=RANKED_BY[form])
+    ranked_by = f"ranked by {mixtures.FORMS[form]}"
+    figure = plots.mixture(weights, ranks, kept, spectra, came, title, ranked_by=ranked_by)
     names = ", ".join(f"{k} ({w:.2f})" for k, w in enumerate(weights, 1) if w >= 0.05)
     inside = ", ".join(str(k) for k in 1 + np.flatnonzero(kept))
     alt = f"{title}: in S {'is' if kept.sum() == 1 else 'are'} {inside}. Ranked by {form}. "

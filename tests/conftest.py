@@ -44,3 +44,16 @@ def audio_run(tmp_path_factory):
     config = training.TrainingConfig(epochs=1, batch=4, steps=20, warmup=5)
     training.train(corpora.open_corpus(folder / "glide.wav"), folder / "run", network, config)
     return folder / "run"
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The bundles that a cell displays."""
+    bundles = []
+
+    def display(data, *, raw):
+        assert raw
+        bundles.append(data)
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return bundles

@@ -9,7 +9,8 @@ from notebook_rules import ROOT
 PACKAGE = ROOT / "cmc_helpers"
 TEXT = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 MODULES = re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)  # a row for each, from above downwards
-SHOWS = ["plots", "diagrams", "notebook", "player", "widgets", "exercises", "cli"]
+VIEWS = ["controls", "player_view", "listening_view", "widgets"]
+SHOWS = ["plots", "diagrams", "notebook", "player", *VIEWS, "exercises", "cli"]
 WITHOUT_NETWORKS = ["audio", "features", "inversion", "mixtures", "sequences"]
 
 

@@ -148,13 +148,30 @@ def test_ingredients_are_compared_in_a_table(benchmark, monkeypatch, tmp_path, c
     monkeypatch.setattr(ingredients.evaluation, "JUDGED", 5)
     monkeypatch.setattr(ingredients, "DEFAULT", dict(layers=1, units=8, components=2))
     names = ["squared error", "4 frames, feature scales"]
-    ingredients.main([str(folder), "--updates", "2", "--only", *names])
-    lines = capsys.readouterr().out.splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    rows = {row[0]: row[1:] for row in rows if len(row) == 11}
+
+    def table(*options):
+        ingredients.main([str(folder), "--updates", "2", *options])
+        lines = capsys.readouterr().out.splitlines()
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        return {row[0]: row[1:] for row in rows if len(row) == 11}
+
+    rows = table("--only", *names)
     assert {"copying", "real music", *names} <= set(rows)
     assert rows["squared error"][0] == "" and np.isfinite(float(rows[names[1]][0]))
     assert all(0 <= float(judged) <= 1 for judged in rows[names[1]][5:])
+    hops = table("--hops")
+    assert set(ingredients.HOPS) <= set(hops) and names[0] not in hops
+    assert all(hops[name][0] == "" for name in ingredients.HOPS)
+    judged = [float(cell) for cell in hops["every other frame"][5:]]
+    assert judged != [float(cell) for cell in hops["real music"][5:]]
+
+
+@pytest.mark.parametrize("count", [6, 7])
+def test_between_two_frames_that_are_heard_stands_their_mean(benchmark, count):
+    ingredients, slope = benchmark("ingredients"), np.arange(count, dtype=float)[:, None]
+    filled = ingredients.filled(slope[::2])
+    assert np.array_equal(filled[: count - 1], slope[: count - 1])
+    assert len(filled) == 2 * len(slope[::2]) and filled[-1] == filled[-2]
 
 
 def rows_of(text, named):
@@ -200,9 +217,11 @@ def test_a_large_corpus_fits_on_a_small_disk_by_sharing_files(benchmark, monkeyp
 
 def test_the_ingredients_of_notebook_09_are_as_they_were_measured():
     named = ["nats", "notes/s", "spectrum", "texture"]
-    measured = rows_of((ROOT / "benchmarks" / "ingredients.md").read_text("utf-8"), named)
+    measured = {}
+    for name in ("ingredients.md", "hops.md"):
+        measured |= rows_of((ROOT / "benchmarks" / name).read_text("utf-8"), named)
     lesson = Page(ROOT / "notebooks" / "09_training.ipynb")
     (table,) = [cell.source for cell in lesson.markdown if "| spectrum |" in cell.source]
     told = rows_of(table, named)
-    assert len(told) == 9
+    assert len(told) == 10
     assert told == {name: measured[name] for name in told}

@@ -41,3 +41,16 @@ def test_what_cannot_be_had_here_is_said_and_not_counted(guard):
     assert guard.obstacle(("sh", "-c", "echo no rights >&2; exit 3"), {}) == "no rights"
     assert guard.obstacle((), {}) is None
     assert "locale" in guard.obstacle((), {"LC_ALL": "xx_YY.UTF-8"})
+
+
+def test_the_stored_table_is_that_of_the_report_and_within_the_limits(guard):
+    report = json.loads(guard.REPORT.read_text("utf-8"))
+    assert f"{guard.BEGIN}\n{guard.table()}\n{guard.END}" in guard.PAGE.read_text("utf-8")
+    assert list(report["runs"]) == list(guard.CIRCUMSTANCES)
+    there = {path.relative_to(NOTEBOOKS).with_suffix("").as_posix() for path in guard.notebooks()}
+    for run in report["runs"].values():  # a new notebook need not be in it yet
+        assert run["impossible"] or (set(run["notebooks"]) <= there and not run["failed"])
+    plain = report["runs"][guard.PLAIN]
+    assert plain["seconds"] <= 480
+    for row in plain["notebooks"].values():
+        assert row["seconds"] <= 60 and row["megabytes"] <= 1400

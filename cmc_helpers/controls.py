@@ -1,0 +1,77 @@
+"""What everything one can move is made of: sliders, lists, a line of status, a picture."""
+
+import base64
+import html
+from decimal import Decimal
+from numbers import Integral
+
+from cmc_helpers import mixtures
+from cmc_helpers.files import FileError
+
+LAYOUT = {"width": "98%", "max_width": "32em"}
+
+
+def slider(label, low, high, step, value):
+    """A slider from `low` to `high` that reports when it is let go, not on its way.
+
+    Whole numbers if all four are, else as many decimals as they need. Mouse and arrow keys move
+    it. Raises ValueError for a range without `value` in it and for a step that is not positive.
+    """
+    import ipywidgets
+
+    if not (low <= value <= high and step > 0):
+        raise ValueError(
+            f"the slider {label} cannot stand at {value} between {low} and {high} in steps of "
+            f"{step}: give low ≤ value ≤ high and a step above 0"
+        )
+    numbers = dict(min=low, max=high, step=step, value=value)
+    whole = all(isinstance(number, Integral) for number in numbers.values())
+    return (ipywidgets.IntSlider if whole else ipywidgets.FloatSlider)(
+        **numbers,
+        description=label,
+        readout_format="d" if whole else f".{_decimals(low, step, value)}f",
+        continuous_update=False,
+        style={"description_width": "initial"},
+        layout=LAYOUT,
+    )
+
+
+def choice(label, options, value):
+    """A list to choose one of `options` from, for mouse and keyboard."""
+    import ipywidgets
+
+    return ipywidgets.Dropdown(
+        options=options,
+        value=value,
+        description=label,
+        style={"description_width": "initial"},
+        layout=LAYOUT,
+    )
+
+
+def ranking(form):
+    """A list of what the components can be ranked by, see `mixtures.standardised_log_weights`."""
+    return choice("ranked by", [(f"{name}: {f}", name) for name, f in mixtures.FORMS.items()], form)
+
+
+def said(text, role="status"):
+    """A line of HTML that a screen reader reads out: role "status" when it can, "alert" at once."""
+    return f'<p role="{role}">{html.escape(text)}</p>'
+
+
+def message(error):
+    """What to say of an error: its sentence, and of one that is not ours also its name."""
+    known = isinstance(error, (ValueError, FileError)) and str(error)
+    return str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def image(picture):
+    """A `plots.Picture` as HTML, with its words."""
+    source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+    return f'<img alt="{html.escape(picture.alt)}" src="{source}" style="max-width:100%">'
+
+
+def _decimals(*numbers):
+    """The decimals that the longest of `numbers` is written with, four at most."""
+    exponents = [Decimal(str(float(number))).normalize().as_tuple().exponent for number in numbers]
+    return min(4, max(0, *(-exponent for exponent in exponents)))
