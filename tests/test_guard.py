@@ -1,5 +1,6 @@
 """`make guard`: what it finds is what pytest found, and its table leaves no notebook out."""
 
+import json
 import subprocess
 import sys
 
