@@ -213,11 +213,16 @@ def test_blocks_leave_no_seams(monkeypatch):
 
 @pytest.mark.parametrize("frames", [513, 600, 1500])
 @pytest.mark.parametrize("method", ["pghi-fast-griffin-lim", "fast-griffin-lim", "pghi"])
-def test_a_long_sound_is_found_in_pieces_bit_by_bit_as_if_it_were_one(monkeypatch, method, frames):
+@pytest.mark.parametrize("known", [np.asarray, reduce_magnitudes])
+def test_a_long_sound_is_found_in_pieces_bit_by_bit_as_if_it_were_one(
+    monkeypatch, method, frames, known
+):
     magnitudes = magnitude_spectrogram(np.resize(chords(), 64 * frames + 192), CONFIG)
-    whole = invert_magnitudes(magnitudes, CONFIG, method)
+    settings = inversion._settings(method, {})
+    goal = inversion._goal(known(magnitudes), settings)
+    whole = inversion._found(goal, CONFIG, settings)
     monkeypatch.setattr(inversion, "PIECE", 512)
-    np.testing.assert_array_equal(invert_magnitudes(magnitudes, CONFIG, method), whole)
+    np.testing.assert_array_equal(inversion._found(goal, CONFIG, settings), whole)
 
 
 def test_undoing_the_a_curve_in_pieces_is_heard_by_nobody(monkeypatch):
@@ -387,6 +392,21 @@ def test_short_numbers_are_computed_with_as_long_ones(kind):
         np.testing.assert_allclose(expand(short, expansion), expand(long, expansion), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("kind", "computed"),
+    [("f2", "f4"), ("u1", "f4"), ("f4", "f4"), ("f8", "f8")],
+)
+def test_magnitudes_are_as_precise_as_what_they_are_made_from(kind, computed):
+    assert expand(np.ones((2, 100), kind)).dtype == computed
+    assert expand(np.ones((2, 100), kind), "repetition").dtype == computed
+
+
+@pytest.mark.parametrize("width", [100, 257])
+def test_a_search_is_for_single_precision_whatever_is_given(width):
+    goal = inversion._goal(np.ones((2, width)), inversion._settings("pghi", {}))
+    assert goal.wanted.dtype == goal.guess.dtype == np.float32
+
+
 def test_a_spline_of_the_logarithm_follows_the_main_lobes():
     magnitudes = magnitudes_of(chords())
     amplitudes = reduce_magnitudes(magnitudes)
@@ -408,6 +428,20 @@ def test_matching_groups_keeps_the_shape_inside_a_group():
     np.testing.assert_allclose(reduce_magnitudes(matched), amplitudes)
     ratio = matched / magnitudes
     np.testing.assert_allclose(ratio[:, 96:100], ratio[:, 96:97] * np.ones(4))  # a group of four
+    magnitudes[:, 96:100] = 0  # nothing is there to be scaled
+    assert np.array_equal(match_groups(magnitudes, amplitudes) == 0, magnitudes == 0)
+
+
+@pytest.mark.parametrize("insistence", [0, 0.1, 0.5])
+def test_an_iteration_asks_for_the_groups_and_for_its_share_of_the_shape(insistence):
+    rng = np.random.default_rng(0)
+    spectra = (rng.normal(size=(9, 257)) + 1j * rng.normal(size=(9, 257))).astype(np.complex64)
+    wanted, guess = rng.exponential(size=(9, 100)), rng.exponential(size=(9, 257))
+    goal = inversion._Goal(wanted, guess, insistence)
+    found = goal.approach(slice(2, 7), spectra[2:7].copy())
+    shape = (1 - insistence) * np.abs(spectra) + insistence * guess
+    expected = match_groups(shape, wanted) * np.exp(1j * np.angle(spectra))
+    np.testing.assert_allclose(found, expected[2:7], rtol=1e-4)
 
 
 @pytest.mark.parametrize("search", [griffin_lim, alternating_reflections])
