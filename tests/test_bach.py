@@ -93,6 +93,20 @@ def test_ties_are_one_note_and_fermatas_are_kept(score_file):
     assert accents[4] == accents[0] > accents[2] > accents[1] == accents[3]
 
 
+def test_a_grace_note_has_no_time_and_a_score_without_notes_is_refused(tmp_path):
+    from music21 import note, stream
+
+    quarter = note.Note("G4", quarterLength=1)
+    for name, events in {
+        "graced": [note.Note("A4").getGrace(), quarter],
+        "silent": [note.Rest(quarterLength=4)],
+    }.items():
+        stream.Part(events).write("musicxml", tmp_path / f"{name}.xml")
+    assert [(e.pitch, e.length) for e in read_score(tmp_path / "graced.xml").events] == [(67, 1)]
+    with pytest.raises(ScoreError, match="silent.xml cannot be read as a score: .* no notes"):
+        read_score(tmp_path / "silent.xml")
+
+
 def test_the_scores_are_all_of_bach_but_the_reserved_and_the_repeated():
     names = [source.name for source in bach.sources(Buzz())]
     assert len(names) == len(set(names)) > 390 and "bwv846" in names

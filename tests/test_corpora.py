@@ -319,3 +319,8 @@ def test_a_sample_is_found_by_name_and_another_name_lists_them():
     assert corpora.sample_path("bounce.csv").is_file()
     with pytest.raises(CorpusError, match="bach_prelude.flac"):
         corpora.sample_path("bach_prelude.mp3")
+
+
+def test_a_folder_of_recordings_needs_a_place_for_its_corpus(tmp_path):
+    with pytest.raises(CorpusError, match="is a folder of recordings: turn it into a corpus first"):
+        open_corpus(tmp_path)

@@ -5,6 +5,7 @@ import datetime
 import html
 import re
 import shlex
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -139,6 +140,19 @@ def test_a_text_that_cannot_be_is_answered_and_the_knobs_stay(player, change, se
     assert "Here it is" in player.status.value
 
 
+def test_another_run_begins_with_what_it_recommends(audio_run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(audio_run, other)
+    recommended = dict(strategy="tempered", tau=0.35, sigma_scale=0.25, pi_temperature=0.75)
+    sampling = recommended | {"form": "weight"}
+    runs.write_settings(other, runs.read_settings(other) | {"sampling": sampling})
+    view = player_view.Player([str(audio_run), str(other)])
+    view.knobs["run"].value = str(other)
+    view.wait()
+    assert view.position.run == str(other) and view.position.sampling == sampling
+    assert audio_in(view) == render_of(view).sound.wav
+
+
 def test_knobs_that_do_nothing_are_set_aside(player):
     for strategy, tau, form in (
         ("tempered", False, False),
@@ -234,3 +248,17 @@ def test_the_files_are_those_of_the_command(player, tmp_path, monkeypatch):
         (encoded,) = re.findall(rf'href="data:{kind};base64,([^"]*)"', player.links.value)
         assert base64.b64decode(encoded) == (tmp_path / name).read_bytes()
     assert re.findall('download="([^"]*)"', player.links.value)[0].endswith("-tempered-1.wav")
+
+
+def test_files_that_cannot_be_made_are_said_and_the_player_goes_on(player, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(player_view, "write_csv", full)
+        player.make.click()
+        player._making.wait()
+    assert 'role="alert"' in player.links.value and "No space left" in player.links.value
+    player.make.click()
+    player._making.wait()
+    assert ".csv" in player.links.value

@@ -316,6 +316,28 @@ def test_a_loss_that_is_not_finite_stops_with_the_place(tmp_path):
     assert "\n" not in str(caught.value) and "learning-rate" in str(caught.value)
 
 
+def test_a_held_out_loss_that_is_not_finite_stops_after_its_epoch(tmp_path):
+    corpus = bouncing()
+    corpus.pieces[1].features[:] = np.nan
+    with pytest.raises(TrainingError, match="held-out loss is not finite after epoch 1: lower"):
+        train(corpus, tmp_path / "run", NETWORK, SHORT)
+
+
+def test_a_place_where_no_folder_can_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(runs.RunError, match="run cannot be made: choose another place"):
+        train(bouncing(), tmp_path / "file" / "run", NETWORK, SHORT)
+
+
+def test_a_corpus_of_silence_has_nothing_to_draw_from(tmp_path):
+    silent = music()
+    for piece in silent.pieces:
+        piece.features[:] = 0
+    network = NetworkConfig(100, layers=1, units=8, components=2)
+    with pytest.raises(TrainingError, match="that is not mostly silence: give longer recordings"):
+        train(silent, tmp_path / "run", network, SHORT)
+
+
 def test_weights_that_are_not_finite_do_not_replace_a_checkpoint(tmp_path):
     train(bouncing(), tmp_path / "run", NETWORK, replace(SHORT, epochs=1))
     before = (tmp_path / "run" / "checkpoint.npz").read_bytes()
@@ -443,6 +465,20 @@ def test_resuming_with_other_data_or_a_damaged_checkpoint_is_refused(tmp_path):
     (tmp_path / "run" / "checkpoint.npz").write_bytes(b"PK broken")
     with pytest.raises(TrainingError, match="cannot be resumed"):
         train(bouncing(), tmp_path / "run", resume=True)
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())
+    settings["training"]["patience"] = "long"
+    (tmp_path / "run" / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(runs.RunError, match="its config.json is not a run's settings"):
+        train(bouncing(), tmp_path / "run", resume=True)
+
+
+def test_a_training_killed_before_its_first_checkpoint_begins_again(tmp_path):
+    once = train(bouncing(), tmp_path / "once", NETWORK, replace(SHORT, epochs=1))
+    train(bouncing(), tmp_path / "run", NETWORK, replace(SHORT, epochs=1))
+    (tmp_path / "run" / "checkpoint.npz").unlink()
+    again = train(bouncing(), tmp_path / "run", resume=True)
+    for first, second in zip(weights(once), weights(again), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize(
