@@ -13,6 +13,7 @@ analysis included; "× librosa" its ratio to `librosa.griffinlim` with 32 iterat
 import argparse
 import datetime
 import functools
+import inspect
 import itertools
 import platform
 import sys
@@ -49,11 +50,14 @@ CONFIG = FeatureConfig.preset("paper")
 FRAMING = dict(n_fft=512, hop_length=64, win_length=256, window=np.hamming(256), center=False)
 
 
+# What librosa 1.0 calls rng.
+SEEDED = {"rng" if "rng" in inspect.signature(librosa.griffinlim).parameters else "random_state": 0}
+
+
 def librosa_griffin_lim(momentum):
     def invert(waveform, magnitudes, features):
-        return librosa.griffinlim(
-            magnitudes.T, n_iter=32, momentum=momentum, random_state=0, **FRAMING
-        )[128:-128]
+        settings = dict(n_iter=32, momentum=momentum, **SEEDED, **FRAMING)
+        return librosa.griffinlim(magnitudes.T, **settings)[128:-128]
 
     return invert
 
