@@ -357,6 +357,22 @@ def test_a_recording_of_many_hours_is_normalised_by_parts(monkeypatch, name, tog
     np.testing.assert_allclose(parts.offset, whole.offset, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"weighting_power": 3},
+        {"name": 5},
+        {"compression": 0},
+        {"compression": 1.5},
+        {"normalisation": "none"},
+    ],
+)
+def test_settings_that_no_features_have_are_refused(changed):
+    sentence = "there are no features with these settings; choose a preset"
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        FeatureConfig(**changed)
+
+
 def test_parts_overlap_and_are_whole_in_multiples_of_the_overlap(monkeypatch):
     monkeypatch.setattr(features, "ROWS", 8)
     x = np.arange(20)[:, None]
@@ -365,6 +381,11 @@ def test_parts_overlap_and_are_whole_in_multiples_of_the_overlap(monkeypatch):
         [*range(3, 12)],
         [*range(9, 18)],
         [*range(15, 20)],
+    ]
+    assert [list(part[:, 0]) for part in features.parts(x)] == [
+        [*range(8)],
+        [*range(8, 16)],
+        [*range(16, 20)],
     ]
     assert [len(part) for part in features.parts(x[:8])] == [8]
     assert [len(part) for part in features.parts(x[:0], 3)] == [0]
