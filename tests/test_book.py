@@ -296,7 +296,7 @@ def reader(book):
                 lambda line: line.type in ("error", "warning") and page.trouble.append(line.text),
             )
             page.goto(f"{book.as_uri()}/{address}")
-            page.wait_for_load_state("networkidle")
+            page.wait_for_load_state("networkidle", timeout=120_000)
             page.wait_for_function(TYPESET)
             page.evaluate("window.MathJax?.startup?.promise")
             return page
