@@ -48,8 +48,7 @@ ROWS = {  # name → what differs in the network, and in its training
     "4 frames, input noise 0.3": (dict(frames=4), dict(input_noise=0.3)),
     "4 frames, 3 x 256": (dict(frames=4, layers=3, units=256), {}),
 }
-HOPS = {  # the same, of every other frame; "every other frame" has no network
-    "every other frame": None,
+HOPS = {  # the same, of every other frame
     "hop 128": ({}, {}),
     "hop 128, 2 frames": (dict(frames=2), {}),
 }
@@ -79,21 +78,20 @@ def main(arguments=None):
     real = evaluation.excerpts(corpus, "validation", evaluation.JUDGED, CLIPS)
     other = evaluation.excerpts(corpus, "train", evaluation.JUDGED, CLIPS)
     lines.append(row("real music", None, "", evaluation.measure(other, real, corpus.config)))
-    halved = thinned(corpus)
+    heard, seconds = corpus, SECONDS
+    if given.hops:
+        heard, seconds = thinned(corpus), SECONDS / 2
+        between = [filled(piece[::2]) for piece in other]
+        music = evaluation.measure(between, real, corpus.config)
+        lines.append(row("every other frame", None, "", music))
     for name in HOPS if given.hops else given.only:
-        if name in HOPS and not HOPS[name]:
-            between = [filled(piece[::2]) for piece in other]
-            lines.append(row(name, None, "", evaluation.measure(between, real, corpus.config)))
-            continue
-        heard = halved if name in HOPS else corpus
         with tempfile.TemporaryDirectory() as folder, terminal_progress(name) as progress:
             run = trained(heard, name, given.updates, Path(folder) / "run", progress)
             mixture = run.network.components > 0
-            nats = likelihood.held_out(run, corpus) if mixture and heard is corpus else None
+            nats = likelihood.held_out(run, corpus) if mixture and not given.hops else None
             for setting, sampling in (SETTINGS if mixture else MEANS).items():
-                seconds = SECONDS if heard is corpus else SECONDS / 2
                 free = evaluation.running_free(run, heard, CLIPS, seconds, **sampling)
-                if heard is halved:
+                if given.hops:
                     free = [filled(clip) for clip in free]
                 music = evaluation.measure(free, real, corpus.config)
                 lines.append(row(name, nats, setting, music))

@@ -214,11 +214,6 @@ def report(results, explained):
         f"| {len(found['alive'])} | {share(found):.1%} |"
         for module, found in results["modules"].items()
     ]
-    rows += [
-        f"| `{m}` | not run to its end yet | | | | |"
-        for m in MODULES
-        if m not in results["modules"]
-    ]
     lists = []
     for module, found in results["modules"].items():
         reasons = {}
