@@ -480,6 +480,13 @@ def _sampling(command):
             "height as the paper prints it; or their weight alone.",
             show_default="the run's; with another --strategy exact",
         ),
+        click.option(
+            "--noise",
+            type=click.Choice(mixtures.NOISES),
+            help="What is added, times σ: a Gaussian's noise; or what the network did not foresee "
+            "at like moments of the pieces it has learnt from.",
+            show_default="the run's; with another --strategy gaussian",
+        ),
     )
     for option in reversed(options):
         command = option(command)

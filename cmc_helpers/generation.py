@@ -7,6 +7,7 @@ whether a strategy uses them or not, so the same seed means the same ones at eve
 Notebook: 10.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,7 @@ def generate(
     sigma_scale=None,
     pi_temperature=None,
     form=None,
+    noise=None,
     seed=0,
     sequences=1,
     primer=None,
@@ -79,16 +81,17 @@ def generate(
     """Generate `steps` frames after a primer: x̂_{t+1} chosen from P(· | M(x̂_t, h_t, c_t)).
 
     run: `runs.Run`. strategy, tau, sigma_scale, pi_temperature, form: see `mixtures.next_vector`;
-    None takes the run's recommended setting (but for another strategy than the run's, that
-    strategy's own sigma_scale, 1 as pi_temperature and "exact" as form).
+    noise: "gaussian", or "residuals" of music (`residuals.Residuals`); None takes the run's
+    recommended setting (but for another strategy than the run's, that strategy's own sigma_scale,
+    1 as pi_temperature, "exact" as form and "gaussian" as noise).
     seed: an integer ≥ 0; sequence i of many equals sequence i of fewer. primer: features (T, m) to
     listen to first, or one for each sequence (sequences, T, m); None takes the run's own, an empty
     array starts from x₀ = 0, h₀ = c₀ = 0.
     progress(done, total, message) is called now and then. Returns `Generated`. Raises ValueError in
     one sentence for bad arguments.
     """
-    strategy, tau, sigma_scale, pi_temperature, form = settings(
-        run, strategy, tau, sigma_scale, pi_temperature, form
+    strategy, tau, sigma_scale, pi_temperature, form, noise = settings(
+        run, strategy, tau, sigma_scale, pi_temperature, form, noise
     )
     if steps < 1 or sequences < 1:
         raise ValueError(f"steps and sequences must be at least 1, not {steps} and {sequences}")
@@ -97,6 +100,7 @@ def generate(
     together = run.network.frames
     total = -(-steps // together)
     streams = [np.random.default_rng([seed, number]) for number in range(sequences)]
+    others = [np.random.default_rng([seed, number, 1]) for number in range(sequences)]
     vectors = np.empty((total, sequences, run.network.width), np.float32)
     components = np.empty((total, sequences), int)
     # One thread: the matrices are small, and the sums are the same on any number of cores.
@@ -106,6 +110,8 @@ def generate(
             output, states = networks.step(run.layers, run.network, frame, states)
             mixture = networks.read_output(output, run.network)
             uniforms, noises = _random_numbers(streams, run.network.width)
+            if noise == "residuals":
+                noises = partial(run.residuals.draw, uniform=_uniforms(others))
             vector, components[t] = mixtures.next_vector(
                 mixture, strategy, uniforms, noises, tau, sigma_scale, form, np, pi_temperature
             )
@@ -126,7 +132,9 @@ def generate(
     return Generated(made[:, :steps], chosen[:, :steps])
 
 
-def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None, form=None):
+def settings(
+    run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None, form=None, noise=None
+):
     """The sampling settings in force: what is given, else what the run recommends; checked."""
     recommended = strategy in (None, run.sampling["strategy"])
     strategy = run.sampling["strategy"] if strategy is None else strategy
@@ -139,10 +147,17 @@ def settings(run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None
         pi_temperature = run.sampling["pi_temperature"] if recommended else 1.0
     if form is None:
         form = run.sampling["form"] if recommended else "exact"
-    mixtures.check_sampling(strategy, tau, sigma_scale, pi_temperature, form)
+    if noise is None:
+        noise = run.sampling["noise"] if recommended else "gaussian"
+    mixtures.check_sampling(strategy, tau, sigma_scale, pi_temperature, form, noise)
     if sigma_scale and not run.network.components:
         raise ValueError("a network without a mixture has no σ to add: leave sigma_scale at 0")
-    return strategy, tau, sigma_scale, pi_temperature, form
+    if noise == "residuals" and not run.residuals:
+        raise ValueError(
+            "this run keeps no residuals to draw from: choose gaussian noise, or finish the run "
+            "with cmc train … --resume"
+        )
+    return strategy, tau, sigma_scale, pi_temperature, form, noise
 
 
 def _listen(run, primer, sequences):
@@ -184,6 +199,9 @@ def _normalised(run, primer):
 
 def _random_numbers(streams, m):
     """Uniforms (sequences,) in (0, 1] and noise (sequences, m), from a stream for each sequence."""
-    uniforms = [1 - rng.random(dtype=np.float32) for rng in streams]
-    noises = [rng.standard_normal(m, dtype=np.float32) for rng in streams]
-    return np.array(uniforms, np.float32), np.stack(noises)
+    uniforms = _uniforms(streams)
+    return uniforms, np.stack([rng.standard_normal(m, dtype=np.float32) for rng in streams])
+
+
+def _uniforms(streams):
+    return np.array([1 - rng.random(dtype=np.float32) for rng in streams], np.float32)

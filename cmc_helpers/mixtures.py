@@ -20,6 +20,7 @@ import numpy as np
 
 STRATEGIES = ("greedy", "exact", "tempered", "sample")
 FORMS = {"exact": "π/σ^m", "paper": "π/σ", "weight": "π"}  # what each ranks components by
+NOISES = ("gaussian", "residuals")  # what is added, times σ, to a mean
 
 
 class Mixture(NamedTuple):
@@ -161,7 +162,8 @@ def next_vector(
 
     strategy: "greedy" (the top mean of π̂), "exact" (the maximum of the density), "tempered" (a
     mean from the subset S of τ, drawn by π̂), "sample" (a component drawn by π, with its noise).
-    uniform (...) in (0, 1] and noise (..., m) ~ N(0, 1) are the random numbers to use.
+    uniform (...) in (0, 1] and noise (..., m) ~ N(0, 1) are the random numbers to use; noise may
+    also be a function of the chosen components and their σ that draws it, for what is no Gaussian.
     sigma_scale ≥ 0: how much of the component's σ · noise is added; the paper's first three
     strategies mean 0, its fourth 1, and these are the defaults. pi_temperature > 0: see
     `with_pi_temperature`, which comes before all else; 1 changes nothing. form: what greedy and
@@ -182,6 +184,8 @@ def next_vector(
         component = choose(log_weights, uniform, xp)
         centre = _pick(mixture.means, component, xp)
     spread = xp.take_along_axis(mixture.scales, component[..., None], axis=-1)
+    if callable(noise):
+        noise = noise(component, spread[..., 0])
     return centre + sigma_scale * spread * noise, component
 
 
@@ -190,7 +194,7 @@ def default_sigma_scale(strategy):
     return 1.0 if strategy == "sample" else 0.0
 
 
-def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact"):
+def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact", noise="gaussian"):
     """Raise ValueError, in one sentence, for settings that no strategy can follow."""
     if strategy not in STRATEGIES:
         raise ValueError(
@@ -198,6 +202,8 @@ def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact"):
         )
     if form not in FORMS:
         raise ValueError(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
+    if noise not in NOISES:
+        raise ValueError(f"there is no noise {noise!r}; choose one of {', '.join(NOISES)}")
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"τ is a share of probability from 0 to 1, not {tau}")
     largest = sys.float_info.max  # a whole number may be below infinity and still too large

@@ -26,8 +26,8 @@ QUICK = dict(iterations=20, reflections=10)  # of the inversion: less than a dec
 
 @dataclass(frozen=True)
 class Position:
-    """Where the knobs stand. run: a name or folder, as `runs.find` takes it; strategy to form: see
-    `mixtures.next_vector`; seed ≥ 0; seconds of sound; prime: see `read_primer`.
+    """Where the knobs stand. run: a name or folder, as `runs.find` takes it; strategy to noise: see
+    `generation.generate`; seed ≥ 0; seconds of sound; prime: see `read_primer`.
 
     Raises ValueError, in one sentence, for a position that cannot be.
     """
@@ -38,6 +38,7 @@ class Position:
     sigma_scale: float
     pi_temperature: float
     form: str
+    noise: str = "gaussian"
     seed: int = 1
     seconds: float = 4.0
     prime: str | None = None
@@ -54,7 +55,7 @@ class Position:
     @property
     def sampling(self):
         """The keyword arguments of `generation.generate` that say how to choose."""
-        return dict(zip(runs.SAMPLING, astuple(self)[1:6], strict=True))
+        return dict(zip(runs.SAMPLING, astuple(self)[1:7], strict=True))
 
     def __str__(self):
         """The command that makes the same music."""
@@ -81,11 +82,13 @@ def read_position(text):
     values = {"run": run}
     for field in fields(Position)[1:]:
         option = "--" + field.name.replace("_", "-")
-        kind = {"seed": int, "strategy": str, "form": str, "prime": str}.get(field.name, float)
+        kind = {"seed": int, "strategy": str, "form": str, "noise": str, "prime": str}.get(
+            field.name, float
+        )
         try:
             values[field.name] = kind(given.pop(option))
         except KeyError as problem:
-            if field.name == "prime":
+            if field.name in ("noise", "prime"):
                 continue
             raise ValueError(f"{option} is missing: copy the whole line") from problem
         except ValueError as problem:
@@ -113,8 +116,9 @@ class Rendering:
         position = self.position
         tempered = position.strategy == "tempered"
         knobs = f", τ {position.tau:g} of {position.form}" if tempered else ""
+        of = " of residuals" if position.noise == "residuals" else ""
         return (
-            f"{position.run}: {position.strategy}{knobs}, σ × {position.sigma_scale:g}, "
+            f"{position.run}: {position.strategy}{knobs}, σ × {position.sigma_scale:g}{of}, "
             f"T {position.pi_temperature:g}, seed {position.seed}"
         )
 

@@ -44,6 +44,7 @@ class Player:
             "strategy": controls.choice("strategy", mixtures.STRATEGIES, "tempered"),
             "form": controls.ranking("exact"),
             "pi_temperature": controls.slider("π temperature", 0.1, 2, 0.05, 1),
+            "noise": controls.choice("noise", mixtures.NOISES, "gaussian"),
             "seconds": controls.slider("seconds", low, high, 0.5, 4.0),
             "seed": ipywidgets.BoundedIntText(
                 value=1,
@@ -135,6 +136,7 @@ class Player:
             knob.value = value
         self.knobs["tau"].disabled = position.strategy != "tempered"
         self.knobs["form"].disabled = position.strategy not in ("greedy", "tempered")
+        self.knobs["noise"].disabled = not self._runs[position.run].residuals
         self.text.value = str(position)
 
     @contextmanager

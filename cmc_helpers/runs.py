@@ -6,6 +6,7 @@
 | model.keras     | the network: of the lowest held-out loss, or the last if so asked (`keep`) |
 | normaliser.npz  | the corpus statistics: offset and matrix                                   |
 | primer.npy      | features (T, m) to begin from when the user gives none                     |
+| residuals.npz   | of a network with a mixture: what it did not foresee, see `residuals`      |
 | history.csv     | one line an epoch: epoch, loss, validation loss                            |
 | checkpoint.npz  | a place between two batches, to go on from; not needed to generate         |
 
@@ -34,19 +35,23 @@ from cmc_helpers.files import (
 )
 from cmc_helpers.mixtures import check_sampling
 from cmc_helpers.networks import NetworkConfig
+from cmc_helpers.residuals import Residuals
 
 FORMAT = 1
-SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature", "form")
+SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature", "form", "noise")
 # For plain vectors: no noise.
-MEANS_ALONE = dict(zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0, "exact"), strict=True))
-CONFIG, MODEL, NORMALISER, PRIMER, HISTORY, CHECKPOINT = (
+MEANS_ALONE = dict(zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0, "exact", "gaussian"), strict=True))
+CONFIG, MODEL, NORMALISER, PRIMER, RESIDUALS, HISTORY, CHECKPOINT = (
     "config.json",
     "model.keras",
     "normaliser.npz",
     "primer.npy",
+    "residuals.npz",
     "history.csv",
     "checkpoint.npz",
 )
+
+_OF_RESIDUALS = ("components", "scales", "vectors", "units")
 
 
 class RunError(FileError):
@@ -59,7 +64,8 @@ class Run:
 
     settings: the whole config.json. features: FeatureConfig, or None for plain vectors. network:
     NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau,
-    sigma_scale, pi_temperature and form. weights: see `networks.weights`.
+    sigma_scale, pi_temperature, form and noise. weights: see `networks.weights`. residuals: a
+    `residuals.Residuals`, or None in a run that keeps none.
     """
 
     folder: Path
@@ -70,6 +76,7 @@ class Run:
     primer: np.ndarray
     sampling: dict
     weights: dict
+    residuals: Residuals | None = None
 
     @property
     def parameters(self):
@@ -107,7 +114,8 @@ def load(folder):
             )
     try:
         network = NetworkConfig(**settings["network"])
-        sampling = {name: settings["sampling"][name] for name in SAMPLING}
+        chosen = {"noise": "gaussian"} | settings["sampling"]  # older runs know no other
+        sampling = {name: chosen[name] for name in SAMPLING}
         check_sampling(**sampling)
         if features and network.features != len(GROUP_WIDTHS):
             raise ValueError(f"sound has {len(GROUP_WIDTHS)} features, not {network.features}")
@@ -124,6 +132,7 @@ def load(folder):
         primer,
         sampling,
         _read_weights(folder / MODEL, network),
+        read_residuals(folder, network) if (folder / RESIDUALS).exists() else None,
     )
 
 
@@ -198,6 +207,35 @@ def read_normaliser(folder, m):
     if not fits:
         raise RunError(f"{path} is damaged or belongs to another run: train the run again")
     return normaliser
+
+
+def write_residuals(folder, residuals):
+    """Write residuals.npz."""
+    with replacing(Path(folder) / RESIDUALS, RunError) as temporary:
+        np.savez(temporary, **{name: getattr(residuals, name) for name in _OF_RESIDUALS})
+
+
+def read_residuals(folder, network):
+    """The inverse of `write_residuals`, for a network of this shape. RunError: damaged, or of
+    another network."""
+    path = Path(folder) / RESIDUALS
+    try:
+        names = [f"{name}.npy" for name in _OF_RESIDUALS]
+        arrays = [*map(read_array, unzip(readable_file(path, RunError), *names).values())]
+        components, scales, vectors, units = arrays
+        fits = [array.dtype.kind for array in arrays] == ["i", "f", "i", "f"]
+        fits = fits and vectors.shape == (len(vectors), network.width) and len(vectors) > 0
+        fits = fits and {a.shape for a in (components, scales, units)} == {vectors.shape[:1]}
+        fits = fits and 0 <= components.min() and components.max() < network.components
+        fits = fits and np.isfinite(scales).all() and scales.min() > 0
+        fits = fits and np.isfinite(units).all()
+    except RunError:
+        raise
+    except Exception:  # a damaged ZIP file or header raises a dozen kinds
+        fits = False
+    if not fits:
+        raise RunError(f"{path} is damaged or belongs to another run: train the run again")
+    return Residuals(*arrays)
 
 
 def write_primer(folder, features):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import checkpoints, networks, runs
+from cmc_helpers import checkpoints, networks, residuals, runs
 from cmc_helpers.corpora import CorpusError, silent_frames
 from cmc_helpers.distribution import Trainer, is_chief
 from cmc_helpers.features import Normaliser
@@ -161,6 +161,9 @@ def train(
         if config.keep == "best":
             trainer.model.set_weights(state.best_weights)
         runs.write_model(folder, trainer.model)
+        if network.components:
+            kept = residuals.collect(runs.load(folder), windows.pieces, config.seed)
+            runs.write_residuals(folder, kept)
     return runs.load(folder)
 
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmc_helpers import generation, mixtures, networks, runs
+from cmc_helpers import generation, mixtures, networks, residuals, runs
 from cmc_helpers.features import Normaliser
 from cmc_helpers.generation import generate
 from cmc_helpers.mixtures import STRATEGIES
 from cmc_helpers.networks import NetworkConfig
 
 KERAS = pytest.param("Keras", marks=pytest.mark.keras)
-OF_SOUND = dict(strategy="sample", tau=0.6, sigma_scale=0.6, pi_temperature=1.0, form="exact")
+PIECE = [np.random.default_rng(1).normal(size=(300, 100)).astype(np.float32)]
+OF_SOUND = runs.MEANS_ALONE | dict(strategy="sample", sigma_scale=0.6)
 
 
 def untrained(network, sampling=runs.MEANS_ALONE, primer=60):
@@ -189,11 +190,12 @@ def test_tau_0_is_greedy_and_sigma_scale_adds_noise(run):
 
 
 def test_what_is_not_given_comes_from_the_run(run, small):
-    assert generation.settings(run) == ("sample", 0.6, 0.6, 1.0, "exact")
-    assert generation.settings(run, strategy="greedy") == ("greedy", 0.6, 0.0, 1.0, "exact")
-    assert generation.settings(run, tau=0.2, sigma_scale=0.1) == ("sample", 0.2, 0.1, 1.0, "exact")
-    assert generation.settings(small) == ("greedy", 0.6, 0.0, 1.0, "exact")
-    assert generation.settings(small, strategy="sample") == ("sample", 0.6, 1.0, 1.0, "exact")
+    usual = (1.0, "exact", "gaussian")
+    assert generation.settings(run) == ("sample", 0.6, 0.6, *usual)
+    assert generation.settings(run, strategy="greedy") == ("greedy", 0.6, 0.0, *usual)
+    assert generation.settings(run, tau=0.2, sigma_scale=0.1) == ("sample", 0.2, 0.1, *usual)
+    assert generation.settings(small) == ("greedy", 0.6, 0.0, *usual)
+    assert generation.settings(small, strategy="sample") == ("sample", 0.6, 1.0, *usual)
     sharp = replace(run, sampling=run.sampling | {"pi_temperature": 0.5})
     assert generation.settings(sharp)[3] == generation.settings(sharp, "sample")[3] == 0.5
     assert generation.settings(sharp, "tempered")[3] == 1.0
@@ -202,6 +204,13 @@ def test_what_is_not_given_comes_from_the_run(run, small):
     assert generation.settings(by_weight)[4] == "weight"
     assert generation.settings(by_weight, "tempered")[4] == "exact"
     assert generation.settings(by_weight, "tempered", form="paper")[4] == "paper"
+    keeping = replace(
+        run, sampling=run.sampling | {"noise": "residuals"}, residuals=residuals.collect(run, PIECE)
+    )
+    assert generation.settings(keeping)[5] == generation.settings(keeping, "sample")[5]
+    assert generation.settings(keeping)[5] == "residuals"
+    assert generation.settings(keeping, "tempered")[5] == "gaussian"
+    assert generation.settings(keeping, "tempered", noise="residuals")[5] == "residuals"
 
 
 def test_progress_is_told_every_25_steps_and_at_the_end(run, several):

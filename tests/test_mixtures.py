@@ -536,6 +536,7 @@ def test_full_sampling_recovers_the_moments_of_the_mixture():
         (("sample", 0.6, 1.0, float("inf")), "pi_temperature .* not inf"),
         (("sample", 0.6, 1.0, float("nan")), "pi_temperature .* not nan"),
         (("sample", 0.6, 1.0, 1.0, "peak"), "no form 'peak'; choose one of exact, paper, weight"),
+        (("sample", 0.6, 1.0, 1.0, "paper", "pink"), "no noise 'pink'; choose one of gaussian, re"),
     ],
 )
 def test_settings_that_no_strategy_can_follow_are_refused(asked, sentence):

@@ -38,6 +38,7 @@ positions = st.builds(
     sigma_scale=st.floats(0, 100),
     pi_temperature=st.floats(0.01, 100),
     form=st.sampled_from(list(mixtures.FORMS)),
+    noise=st.sampled_from(mixtures.NOISES),
     seed=st.integers(0, 2**63),
     seconds=st.floats(*player.SECONDS),
     prime=st.none() | st.sampled_from(["none", "a b.wav"]),
@@ -50,10 +51,15 @@ def test_a_position_is_read_back_from_its_text(position):
     assert read_position(str(position)) == position
 
 
+def test_a_line_from_before_there_were_residuals_means_gaussian_noise():
+    line = str(Position("bach", *TEMPERED))
+    assert read_position(line.replace(" --noise gaussian", "")) == read_position(line)
+
+
 def test_a_position_reads_like_a_command():
     assert str(Position("bach", *TEMPERED)) == (
         "cmc generate bach --strategy tempered --tau 0.8 --sigma-scale 0.5 --pi-temperature 1 "
-        "--form weight --seed 1 --seconds 4 -o music.wav"
+        "--form weight --noise gaussian --seed 1 --seconds 4 -o music.wav"
     )
     primed = Position("bach", *TEMPERED, prime="singer.flac")
     assert str(primed).endswith("--seconds 4 --prime singer.flac -o music.wav")
@@ -90,6 +96,7 @@ LINE = str(Position("bach", *TEMPERED))
         (LINE.replace("--tau 0.8", "--tau nan"), "τ is a share of probability from 0 to 1"),
         (LINE.replace("tempered", "loud"), "no strategy 'loud'"),
         (LINE.replace("weight", "heavy"), "no form 'heavy'"),
+        (LINE.replace("gaussian", "pink"), "no noise 'pink'"),
         (LINE.replace("--seed 1", "--seed -1"), "a seed is an integer from 0 upwards, not -1"),
         (LINE.replace("--seconds 4", "--seconds 4000"), "from 1 to 30 seconds, not 4000"),
         (LINE.replace("--seconds 4", "--seconds nan"), "from 1 to 30 seconds, not nan"),

@@ -16,7 +16,10 @@ import pytest
 from cmc_helpers import cli, notebook, player_view, runs
 from cmc_helpers import player as cmc_player
 
-START = "--strategy tempered --tau 0.8 --sigma-scale 0.5 --pi-temperature 1 --form weight --seed 1"
+START = (
+    "--strategy tempered --tau 0.8 --sigma-scale 0.5 --pi-temperature 1 --form weight "
+    "--noise gaussian --seed 1"
+)
 
 
 @pytest.fixture
@@ -144,7 +147,7 @@ def test_another_run_begins_with_what_it_recommends(audio_run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(audio_run, other)
     recommended = dict(strategy="tempered", tau=0.35, sigma_scale=0.25, pi_temperature=0.75)
-    sampling = recommended | {"form": "weight"}
+    sampling = recommended | {"form": "weight", "noise": "residuals"}
     runs.write_settings(other, runs.read_settings(other) | {"sampling": sampling})
     view = player_view.Player([str(audio_run), str(other)])
     view.knobs["run"].value = str(other)
@@ -163,6 +166,19 @@ def test_knobs_that_do_nothing_are_set_aside(player):
         player.knobs["strategy"].value = strategy
         assert (player.knobs["tau"].disabled, player.knobs["form"].disabled) == (tau, form)
     player.wait()
+
+
+def test_a_run_that_keeps_no_residuals_offers_none(audio_run, tmp_path):
+    older = shutil.copytree(audio_run, tmp_path / "older")
+    (older / runs.RESIDUALS).unlink()
+    view = player_view.Player([str(audio_run), str(older)])
+    assert not view.knobs["noise"].disabled
+    view.knobs["noise"].value = "residuals"
+    view.wait()
+    assert audio_in(view) == render_of(view).sound.wav
+    view.knobs["run"].value = str(older)
+    view.wait()
+    assert view.knobs["noise"].disabled and view.position.noise == "gaussian"
 
 
 def test_two_players_do_not_meet(player, audio_run):

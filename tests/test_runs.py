@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cmc_helpers import checkpoints, networks, runs
+from cmc_helpers import checkpoints, networks, residuals, runs
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.runs import RunError
 from cmc_helpers.windows import TrainingError
@@ -37,6 +37,7 @@ def test_a_run_carries_everything(audio_run, vectors_run):
         "sigma_scale": 0.6,
         "pi_temperature": 1.0,
         "form": "exact",
+        "noise": "gaussian",
     }
     assert run.primer.shape == (188, 100)  # 1.5 s
     assert run.settings["data"]["name"] == "glide"
@@ -44,6 +45,17 @@ def test_a_run_carries_everything(audio_run, vectors_run):
     assert set(run.history) == {"epoch", "loss", "validation_loss"}
     vectors = runs.load(vectors_run)
     assert vectors.features is None and vectors.sampling["strategy"] == "greedy"
+
+
+def test_a_trained_run_keeps_residuals_and_one_from_before_needs_none(audio_run, tmp_path):
+    run = runs.load(audio_run)
+    assert run.residuals.vectors.shape == (residuals.COUNT, run.network.width)
+    older = shutil.copytree(audio_run, tmp_path / "older")
+    (older / runs.RESIDUALS).unlink()
+    sampling = dict(runs.read_settings(older)["sampling"])
+    del sampling["noise"]
+    change_settings(older, sampling=sampling)
+    assert runs.load(older).sampling == run.sampling and runs.load(older).residuals is None
 
 
 def test_no_file_names_a_place_of_this_machine_or_is_a_pickle(audio_run):

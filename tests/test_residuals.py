@@ -1,0 +1,189 @@
+"""Residuals: what a network did not foresee, kept, and drawn in place of Gaussian noise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_generation import untrained
+
+from cmc_helpers import generation, mixtures, residuals, runs
+from cmc_helpers.networks import NetworkConfig
+from cmc_helpers.residuals import COUNT, NEAR, Residuals, collect
+
+PIECES = [
+    np.random.default_rng(i).normal(size=(n, 8)).astype(np.float32)
+    for i, n in enumerate([900, 640, 50])
+]
+
+
+@pytest.fixture(scope="module", params=[(1, False), (4, True)])
+def run(request):
+    frames, scaled = request.param
+    return untrained(
+        NetworkConfig(8, layers=2, units=8, components=3, frames=frames, feature_scales=scaled)
+    )
+
+
+@pytest.fixture(scope="module")
+def bank(run):
+    return collect(run, PIECES)
+
+
+def test_a_residual_is_what_came_less_the_mean_of_the_best_component_in_its_sigma(run, bank):
+    """The oracle: `foresee` hears whole pieces, and every residual is one of all those it gives."""
+    every = []
+    for piece in PIECES[:2]:
+        foreseen = generation.foresee(run, piece)
+        came = run.normaliser.transform(
+            piece[: len(piece) // run.network.frames * run.network.frames].reshape(
+                -1, run.network.width
+            )
+        )
+        for step in range(len(came) - 1):
+            mixture = mixtures.Mixture(*(part[step] for part in foreseen.mixture))
+            x = came[step + 1] / foreseen.scales[step]
+            k = mixtures.component_log_densities(x, mixture).argmax()
+            every.append((k, mixture.scales[k], *(x - mixture.means[k]) / mixture.scales[k]))
+    every = np.array(every)
+    kept = np.column_stack([bank.components, bank.scales, bank.vectors * bank.units[:, None]])
+    # Places begin from an empty memory: after 50 steps that no longer shows.
+    nearest = [np.abs(every - one).max(axis=1).min() for one in kept[::50]]
+    assert max(nearest) < 0.05
+
+
+def test_a_bank_is_sorted_whole_and_the_same_for_the_same_seed(run, bank):
+    assert bank.vectors.shape == (COUNT, run.network.width) and bank.vectors.dtype == np.int8
+    order = np.lexsort((bank.scales, bank.components))
+    np.testing.assert_array_equal(order, np.arange(COUNT))
+    again, other = collect(run, PIECES), collect(run, PIECES, seed=1)
+    np.testing.assert_array_equal(bank.vectors, again.vectors)
+    assert not np.array_equal(bank.vectors, other.vectors)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.floats(0.01, 100)), min_size=1, max_size=60),
+    st.integers(0, 4),
+    st.floats(0.01, 100),
+)
+def test_one_of_the_nearest_of_the_same_component_is_drawn_each_as_likely(rows, k, sigma):
+    components, scales = (np.array(column) for column in zip(*rows, strict=True))
+    numbers = np.arange(len(rows), dtype=np.int8)[:, None]
+    bank = Residuals(components, scales, numbers, np.ones(len(rows), np.float32))
+    uniforms = (np.arange(4 * NEAR) + 1) / (4 * NEAR)
+    full = np.full(len(uniforms), k)
+    drawn = bank.draw(full, np.full(len(uniforms), sigma), uniforms)[:, 0].astype(int)
+    names, counts = np.unique(drawn, return_counts=True)
+    same = np.flatnonzero(components == k)
+    if len(same):
+        assert set(components[names]) == {k}
+    assert len(names) == min(NEAR, len(same) or len(rows))
+    assert counts.max() - counts.min() <= 1 or NEAR % len(names)
+    if len(same):  # none that is left out lies between those that are drawn and σ
+        left = np.setdiff1d(same, names)
+        below, above = scales[left][scales[left] < sigma], scales[left][scales[left] > sigma]
+        assert not len(below) or below.max() <= scales[names].min()
+        assert not len(above) or above.min() >= scales[names].max()
+
+
+def test_the_first_the_last_and_a_single_one_can_be_drawn():
+    bank = Residuals(
+        np.zeros(3, int),
+        np.array([1.0, 2.0, 3.0]),
+        np.array([[1], [2], [3]], np.int8),
+        np.ones(3, np.float32),
+    )
+    drawn = bank.draw(np.zeros(3, int), np.ones(3), np.array([1e-8, 0.5, 1.0]))
+    np.testing.assert_array_equal(drawn[:, 0], [1, 2, 3])
+    one = bank.draw(np.array(0), np.array(9.0), np.array(1.0))
+    assert one.shape == (1,) and one[0] == 3
+
+
+def test_they_take_the_place_of_gaussian_noise(run, bank):
+    """With the means and σ of `foresee` as oracle: what is added is one of the bank."""
+    keeping = replace(run, residuals=bank)
+    quiet = generation.generate(keeping, run.network.frames, strategy="sample", sigma_scale=0.0)
+    loud = generation.generate(
+        keeping, run.network.frames, strategy="sample", sigma_scale=1.0, noise="residuals"
+    )
+    foreseen = generation.foresee(run, run.primer)
+    added = run.normaliser.transform(loud.vectors.reshape(1, -1)) - run.normaliser.transform(
+        quiet.vectors.reshape(1, -1)
+    )
+    k = loud.components[0, 0]
+    assert k == quiet.components[0, 0]  # the same uniform number, whatever the noise
+    residual = added[0] / foreseen.scales[-1] / foreseen.mixture.scales[-1, k]
+    of_k = bank.components == k
+    rows = (bank.vectors * bank.units[:, None])[of_k if of_k.any() else slice(None)]
+    np.testing.assert_allclose(np.abs(rows - residual).max(axis=1).min(), 0, atol=1e-3)
+
+
+def test_gaussian_numbers_stay_what_they_were(run, bank):
+    keeping = replace(run, residuals=bank)
+    one = generation.generate(run, 20, strategy="sample", seed=4).vectors
+    np.testing.assert_array_equal(
+        one, generation.generate(keeping, 20, strategy="sample", seed=4, noise="gaussian").vectors
+    )
+    drawn = generation.generate(keeping, 20, strategy="sample", seed=4, noise="residuals")
+    among = generation.generate(
+        keeping, 20, strategy="sample", seed=4, noise="residuals", sequences=3
+    )
+    np.testing.assert_allclose(drawn.vectors[0], among.vectors[0], atol=1e-4)
+    assert not np.array_equal(drawn.vectors, one)
+
+
+def test_a_run_without_any_says_so(run):
+    with pytest.raises(ValueError, match="keeps no residuals .*--resume$"):
+        generation.generate(run, 5, strategy="sample", noise="residuals")
+
+
+def test_what_cannot_be_collected():
+    alone = untrained(NetworkConfig(8, layers=1, units=8, components=0))
+    with pytest.raises(ValueError, match="^a network without a mixture has no σ"):
+        collect(alone, PIECES)
+    four = untrained(NetworkConfig(8, layers=1, units=8, components=2, frames=4))
+    for pieces in ([], [PIECES[0][:11]]):
+        with pytest.raises(ValueError, match="^no piece has 12 frames: give longer ones$"):
+            collect(four, pieces)
+    assert len(collect(four, [PIECES[0][:12]]).vectors) == COUNT
+
+
+def test_they_are_stored_without_loss(run, bank, tmp_path):
+    runs.write_residuals(tmp_path, bank)
+    read = runs.read_residuals(tmp_path, run.network)
+    for name in ("components", "scales", "vectors", "units"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(bank, name))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        dict(components=np.array([0, 7])),
+        dict(components=np.array([-1, 0])),
+        dict(components=np.array([0.0, 1.0])),
+        dict(scales=np.array([0.0, 1.0], np.float32)),
+        dict(scales=np.array([np.nan, 1.0], np.float32)),
+        dict(units=np.array([np.inf, 1.0], np.float32)),
+        dict(units=np.ones(3, np.float32)),
+        dict(vectors=np.zeros((2, 7), np.int8)),
+        dict(vectors=np.zeros((2, 8), np.float32)),
+        dict(vectors=np.zeros((0, 8), np.int8)),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_sentence(tmp_path, damage):
+    whole = dict(
+        components=np.array([0, 1]),
+        scales=np.ones(2, np.float32),
+        vectors=np.zeros((2, 8), np.int8),
+        units=np.ones(2, np.float32),
+    )
+    network = NetworkConfig(8, components=3)
+    np.savez(tmp_path / runs.RESIDUALS, **whole)
+    assert isinstance(runs.read_residuals(tmp_path, network), residuals.Residuals)
+    np.savez(tmp_path / runs.RESIDUALS, **whole | damage)
+    with pytest.raises(runs.RunError, match=f"{runs.RESIDUALS} is damaged or belongs to another"):
+        runs.read_residuals(tmp_path, network)
+    (tmp_path / runs.RESIDUALS).write_bytes(b"PK")
+    with pytest.raises(runs.RunError, match=f"{runs.RESIDUALS} is damaged or belongs to another"):
+        runs.read_residuals(tmp_path, network)
