@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from cmc_helpers import mixtures, networks
 
-COUNT = 3000  # residuals that a run keeps: 1.2 MB for four frames at once
+COUNT = 8000  # residuals that a run keeps: 1.4 MB for four frames at once
+UNIT = 0.5  # of σ, what they are rounded to: finer is not heard, and takes more room
 NEAR = 16  # of the same component, those nearest in σ: one of them is drawn
 _LISTENED, _WARM = 250, 50  # steps at a place, and after how many of them it is at home there
 _OF_A_PLACE = 25  # residuals: many from one place would be too much alike
@@ -25,13 +26,13 @@ class Residuals:
     """A bank of N residuals, sorted by component, then σ.
 
     components (N,), of 0 … K − 1; scales (N,), the σ_k > 0 of the moment each is from; vectors
-    (N, m) int8 and units (N,): the residuals are vectors · units.
+    (N, m), the residuals as whole numbers (int8) of `UNIT`.
     """
 
-    def __init__(self, components, scales, vectors, units):
+    def __init__(self, components, scales, vectors):
         order = np.lexsort((scales, components))
         self.components, self.scales = components[order], scales[order]
-        self.vectors, self.units = vectors[order], units[order]
+        self.vectors = vectors[order]
         self._places = _places(self.components, self.scales)
 
     def draw(self, components, scales, uniform):
@@ -42,11 +43,11 @@ class Residuals:
         """
         first = np.searchsorted(self.components, components, "left")
         end = np.searchsorted(self.components, components, "right")
-        first, end = np.where(first < end, first, 0), np.where(first < end, end, len(self.units))
+        first, end = np.where(first < end, first, 0), np.where(first < end, end, len(self.scales))
         here = np.searchsorted(self._places, _places(components, scales)) - NEAR // 2
         nearest = np.clip(here, first, np.maximum(first, end - NEAR))
         row = nearest + np.ceil(uniform * np.minimum(NEAR, end - first)).astype(int) - 1
-        return self.vectors[row] * self.units[row][..., None]
+        return self.vectors[row] * np.float32(UNIT)
 
 
 def collect(run, pieces, seed=0):
@@ -85,9 +86,8 @@ def collect(run, pieces, seed=0):
     components, scales, vectors = (
         np.concatenate(parts)[:COUNT] for parts in zip(*found, strict=True)
     )
-    units = np.maximum(np.abs(vectors).max(axis=1), 1e-6) / 127
-    whole = np.rint(vectors / units[:, None]).astype(np.int8)
-    return Residuals(components, scales.astype(np.float32), whole, units.astype(np.float32))
+    whole = np.clip(np.rint(vectors / UNIT), -127, 127).astype(np.int8)
+    return Residuals(components, scales.astype(np.float32), whole)
 
 
 def _of(network, output, came):

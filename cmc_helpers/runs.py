@@ -35,7 +35,7 @@ from cmc_helpers.files import (
 )
 from cmc_helpers.mixtures import check_sampling
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.residuals import Residuals
+from cmc_helpers.residuals import COUNT, Residuals
 
 FORMAT = 1
 SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature", "form", "noise")
@@ -51,7 +51,7 @@ CONFIG, MODEL, NORMALISER, PRIMER, RESIDUALS, HISTORY, CHECKPOINT = (
     "checkpoint.npz",
 )
 
-_OF_RESIDUALS = ("components", "scales", "vectors", "units")
+_OF_RESIDUALS = ("components", "scales", "vectors")
 
 
 class RunError(FileError):
@@ -212,7 +212,7 @@ def read_normaliser(folder, m):
 def write_residuals(folder, residuals):
     """Write residuals.npz."""
     with replacing(Path(folder) / RESIDUALS, RunError) as temporary:
-        np.savez(temporary, **{name: getattr(residuals, name) for name in _OF_RESIDUALS})
+        np.savez_compressed(temporary, **{name: getattr(residuals, name) for name in _OF_RESIDUALS})
 
 
 def read_residuals(folder, network):
@@ -221,14 +221,15 @@ def read_residuals(folder, network):
     path = Path(folder) / RESIDUALS
     try:
         names = [f"{name}.npy" for name in _OF_RESIDUALS]
-        arrays = [*map(read_array, unzip(readable_file(path, RunError), *names).values())]
-        components, scales, vectors, units = arrays
-        fits = [array.dtype.kind for array in arrays] == ["i", "f", "i", "f"]
+        size = readable_file(path, RunError).stat().st_size
+        times = 20 + COUNT * (network.width + 20) / size  # many zeros take hardly any room
+        arrays = [*map(read_array, unzip(path, *names, times=times).values())]
+        components, scales, vectors = arrays
+        fits = [array.dtype.kind for array in arrays] == ["i", "f", "i"]
         fits = fits and vectors.shape == (len(vectors), network.width) and len(vectors) > 0
-        fits = fits and {a.shape for a in (components, scales, units)} == {vectors.shape[:1]}
+        fits = fits and {components.shape, scales.shape} == {vectors.shape[:1]}
         fits = fits and 0 <= components.min() and components.max() < network.components
         fits = fits and np.isfinite(scales).all() and scales.min() > 0
-        fits = fits and np.isfinite(units).all()
     except RunError:
         raise
     except Exception:  # a damaged ZIP file or header raises a dozen kinds

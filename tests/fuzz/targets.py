@@ -199,6 +199,8 @@ def _run(folder, run):
         assert loaded.features is None or isinstance(loaded.features, FeatureConfig)
         try:
             made = generation.generate(loaded, 3)
+            if loaded.residuals:
+                made = generation.generate(loaded, 3, strategy="sample", noise="residuals")
         except ValueError as problem:  # of weights that grow without bounds
             assert str(problem).isprintable(), problem
         else:
@@ -237,6 +239,7 @@ def _run(folder, run):
         "model": (runs.MODEL, load, ZIP + HDF5),
         "normaliser": (runs.NORMALISER, load, ZIP + NPY),
         "primer": (runs.PRIMER, load, NPY),
+        "residuals": (runs.RESIDUALS, load, ZIP + NPY),
         "history": (runs.HISTORY, history, b"epoch loss nan , 1e999 \n".split(b" ")),
         "checkpoint": (runs.CHECKPOINT, checkpoint, ZIP + NPY + JSON),
     }
