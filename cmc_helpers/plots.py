@@ -205,7 +205,7 @@ def mixture(weights, ranks, kept, spectra, came, title, *, ranked_by="π̂"):
         if not inside:  # an outline: it is ranked, but cannot be chosen
             bar.set(facecolor="none", edgecolor=LINES[1]["color"], linestyle="--")
     left.set(xlim=(0, 1), xlabel="weight", ylabel="component")
-    left.legend(loc="lower right")
+    left.legend(loc="best")
     image = np.vstack([spectra, came])
     levels = _decibels(image, None, 50)
     shown = right.imshow(

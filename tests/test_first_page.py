@@ -24,14 +24,20 @@ def made(tmp_path_factory):
     return folder
 
 
+def alike(one, other):
+    """Do they begin with the same sound? Its sign is free: nothing in a spectrogram tells it, and
+    what comes later may turn it."""
+    return abs(np.corrcoef(one[:20000], other[:20000])[0, 1]) > 0.97
+
+
 def test_the_command_makes_what_lies_there(made):
-    """The beginning to the sample; later, another processor's last digit may lead elsewhere."""
+    """The beginning alone: later, another processor's last digit may lead elsewhere."""
     names = {path.name for path in made.iterdir()}
     assert names == {"hear_it.png", "with_chance.wav", "without_chance.wav"}
     for name in names - {"hear_it.png"}:
         now, stored = read_audio(made / name), read_audio(ROOT / "docs" / name)
         assert len(now) == len(stored)
-        np.testing.assert_allclose(now[:20000], stored[:20000], atol=2e-3)
+        assert alike(now, stored)
 
 
 def test_it_sounds_as_the_first_page_says(made):
@@ -39,7 +45,7 @@ def test_it_sounds_as_the_first_page_says(made):
         with_chance, without = (
             read_audio(folder / f"{name}.wav") for name in ("with_chance", "without_chance")
         )
-        np.testing.assert_allclose(with_chance[:20000], without[:20000], atol=2e-3)
+        assert alike(with_chance, without) and not alike(with_chance[24000:], without[:20000])
         assert np.abs(without[5 * 8000 :]).max() < 1e-3 < 0.1 < np.abs(with_chance[24000:]).max()
 
 
