@@ -5,8 +5,9 @@
 CORPUS is a folder made by `cmc corpus`. Every network trains so many updates, on as many frames in
 each of them, and differs from the default in what its name says. "nats" is the held-out likelihood
 per frame on linear amplitudes, lower is better. Then 24 clips of 30 s run free, primed with
-held-out music, in two ways: full sampling as in the paper, and sampling with less of σ and sharper
-weights (T: `mixtures.with_pi_temperature`). Counted are how many ended frozen, cycling or silent;
+held-out music, in three ways: full sampling as in the paper; sampling with less of σ and sharper
+weights (T: `mixtures.with_pi_temperature`); and full sampling with residuals of real music in place
+of Gaussian noise (`residuals`). Counted are how many ended frozen, cycling or silent;
 notes per second; loudness relative to real music; and how often a linear judge tells their last
 20 s from real ones, at five scales (0.5: never; `analysis.two_sample_accuracy`). The row
 "real music" judges other real music, from the training part.
@@ -55,6 +56,7 @@ HOPS = {  # the same, of every other frame
 SETTINGS = {  # name → how a mixture is sampled
     "σ, T = 1": dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0),
     "0.7 σ, T = 0.7": dict(strategy="sample", sigma_scale=0.7, pi_temperature=0.7),
+    "residuals": dict(strategy="sample", sigma_scale=1, pi_temperature=1, noise="residuals"),
 }
 MEANS = {"means": dict(strategy="greedy", sigma_scale=0.0)}
 

@@ -104,15 +104,24 @@ def life(amplitudes, frames_per_second=125.0):
     return Life(fates, died, int(np.sum(dead[:-1] & ~dead[1:])))
 
 
-def onsets_per_second(amplitudes, frames_per_second=125.0):
-    """How many notes begin, by librosa's onset detector, in amplitudes (T, m)."""
+def onsets(amplitudes, frames_per_second=125.0):
+    """Where notes begin, in seconds (n,), by librosa's onset detector, in amplitudes (T, m).
+
+    `benchmarks/onsets.py` compares it with scores.
+    """
     import librosa
 
     levels = librosa.amplitude_to_db(np.asarray(amplitudes, float).T, ref=np.max, top_db=60)
     clock = dict(sr=round(frames_per_second * 64), hop_length=64)
     strength = librosa.onset.onset_strength(S=levels, **clock)
-    onsets = librosa.onset.onset_detect(onset_envelope=strength, **clock)
-    return len(onsets) * frames_per_second / len(amplitudes)
+    found = librosa.onset.onset_detect(onset_envelope=strength, **clock)
+    late = 2048 // (2 * clock["hop_length"])  # frames: half of a window that librosa has in mind
+    return (found - late) / frames_per_second
+
+
+def onsets_per_second(amplitudes, frames_per_second=125.0):
+    """How many notes begin in a second of amplitudes (T, m), see `onsets`."""
+    return len(onsets(amplitudes, frames_per_second)) * frames_per_second / len(amplitudes)
 
 
 # ------------------------------------------------------------------------------- is it new?

@@ -31,10 +31,11 @@ class NetworkConfig:
     sigma_floor: the smallest σ, in normalised units. cell: what a layer is made of, "lstm", "rnn"
     (h_t = tanh(W x_t + U h_{t−1} + b)) or "dense" (tanh, feed-forward: no memory).
 
-    Two ways beyond the paper, which both make the texture of sound more real. frames: so many
-    frames are seen and predicted at once, as one vector of `width` numbers; whitened together,
-    their noise hangs together in time. feature_scales: the network also says how much each feature
-    is about to move, relative to the others; see `feature_scales` and `mixture_loss`.
+    Two ways beyond the paper. frames: so many frames are seen and predicted at once, as one vector
+    of `width` numbers; whitened together, their noise hangs together in time. feature_scales: the
+    network also says how much each feature is about to move, relative to the others, which makes
+    what it foresees likelier, and piano music no better (see `feature_scales`, `mixture_loss` and
+    benchmarks/ingredients.md).
     """
 
     features: int

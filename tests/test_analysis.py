@@ -9,6 +9,7 @@ from cmc_helpers import analysis, sequences
 from cmc_helpers.audio import read_audio
 from cmc_helpers.corpora import sample_path
 from cmc_helpers.features import FeatureConfig, extract_features, features_to_amplitudes
+from cmc_helpers.instruments import Note, piano
 
 CONFIG = FeatureConfig()
 
@@ -210,6 +211,14 @@ def test_onsets_are_counted(rate):
     since = seconds % (1 / rate)
     clip = np.exp(-4 * since)[:, None] * noise(1)
     assert analysis.onsets_per_second(clip) == pytest.approx(rate, abs=0.2)
+
+
+def test_onsets_stand_where_the_notes_begin():
+    """Of the frames of a real recording, at 125 a second: the moments are those of the notes."""
+    notes = [Note(t, 0.5, pitch, 0.6) for t, pitch in ((0.3, 60), (0.9, 64), (1.7, 67), (2.1, 72))]
+    config = FeatureConfig()
+    clip = features_to_amplitudes(extract_features(piano(notes, 8000), config), config)
+    np.testing.assert_allclose(analysis.onsets(clip), [0.3, 0.9, 1.7, 2.1], atol=0.05)
 
 
 def test_onsets_are_counted_at_any_level_and_frame_rate():

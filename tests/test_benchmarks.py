@@ -15,6 +15,7 @@ from cmc_helpers import mixtures
 from cmc_helpers.audio import write_audio
 from cmc_helpers.corpora import build_corpus, load_corpus
 from cmc_helpers.features import FeatureConfig
+from cmc_helpers.instruments import Note
 
 
 @pytest.fixture
@@ -184,6 +185,15 @@ def rows_of(text, named):
         elif columns and line.startswith("|") and not line.startswith("|---"):
             found.setdefault(cells[0], [cells[column] for column in columns])
     return found
+
+
+def test_a_strike_is_found_once_and_a_chord_is_one(benchmark):
+    onsets = benchmark("onsets")
+    struck = onsets.strikes([Note(t, 1, 60, 0.5) for t in (1.0, 0.0, 0.03, 1.04, 1.2)])
+    assert struck == [0.0, 1.0, 1.2]
+    assert onsets.matched(struck, np.array([0.04, 0.06, 1.01, 1.3])) == 2
+    assert onsets.matched([0.0, 0.06], np.array([0.03])) == 1  # one cannot be two
+    assert onsets.matched(struck, np.array([])) == 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
