@@ -33,7 +33,7 @@ def known(fuzz, vectors_run, tmp_path_factory):
 
 
 def test_every_reader_takes_its_own_good_files(fuzz, known):
-    assert len(known) == 24
+    assert len(known) == 25
     for target in known.values():
         assert target.seeds
         for seed in target.seeds:
