@@ -140,10 +140,10 @@ def typed(field, text):
 def plays_and_moves(knobs):
     """Keyboard and mouse: sound, picture and text follow, and come back."""
     first = knobs.shown()
-    assert knobs.value("τ") == 0.8 and np.abs(knobs.heard()).max() > 0.05
+    assert knobs.value("τ") == 0.9 and np.abs(knobs.heard()).max() > 0.05
     assert len(knobs.heard()) == 4 * 8000
     knobs.moves(press(knobs, "τ", "ArrowRight"))
-    assert knobs.value("τ") == pytest.approx(0.85) and "--tau 0.85 " in knobs.text.input_value()
+    assert knobs.value("τ") == pytest.approx(0.95) and "--tau 0.95 " in knobs.text.input_value()
     assert np.abs(knobs.heard()).max() > 0.05
     assert knobs.moves(press(knobs, "τ", "ArrowLeft")) == first
     knobs.moves(drag(knobs, "τ", 1.0))
@@ -173,7 +173,7 @@ def does_not_pile_up(knobs):
     assert knobs.image.get_attribute("alt").count(f"τ {knobs.value('τ'):g} of") == 1
 
 
-ORDER = ["τ", "σ scale", "strategy", "ranked by", "π temperature", "seconds", "seed"]
+ORDER = ["τ", "σ scale", "strategy", "ranked by", "π temperature", "noise", "seconds", "seed"]
 
 
 def tab_order(knobs, first, count):
@@ -366,7 +366,7 @@ def test_two_visitors_do_not_hear_each_other(browser, playground):
     here.moves(press(here, "τ", "ArrowRight", 2))
     assert there.shown() == before
     there.moves(press(there, "σ scale", "ArrowLeft"))
-    assert here.value("σ scale") == 0.8 and there.value("τ") == 0.8
+    assert here.value("σ scale") == 0.8 and there.value("τ") == 0.9
     for visit in (one, other):
         visit.is_clean()
 
