@@ -207,7 +207,7 @@ def test_importing_the_module_does_not_wait_for_widgets():
 def test_a_stored_page_shows_where_the_knobs_stood(shown, audio_run):
     position = (
         f"cmc generate {audio_run} --strategy tempered --tau 0.8 --sigma-scale 0.5 "
-        "--pi-temperature 1 --form weight --seed 1 --seconds 1"
+        "--pi-temperature 1 --form weight --noise gaussian --seed 1 --seconds 1"
     )
     widgets.player(str(audio_run), position=position)
     assert shown[-1]["text/plain"] == f"Player of {audio_run}, at: {position} -o music.wav"
