@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from cmc_helpers import mixtures, networks
 
 COUNT = 8000  # residuals that a run keeps: 1.4 MB for four frames at once
-UNIT = 0.5  # of σ, what they are rounded to: finer is not heard, and takes more room
+UNIT = 0.5  # of σ, what they are rounded to: finer takes more room
 NEAR = 16  # of the same component, those nearest in σ: one of them is drawn
 _LISTENED, _WARM = 250, 50  # steps at a place, and after how many of them it is at home there
 _OF_A_PLACE = 25  # residuals: many from one place would be too much alike
