@@ -103,6 +103,7 @@ def generate(
     others = [np.random.default_rng([seed, number, 1]) for number in range(sequences)]
     vectors = np.empty((total, sequences, run.network.width), np.float32)
     components = np.empty((total, sequences), int)
+    drawn = np.full(sequences, -1)  # rows of the residuals
     # One thread: the matrices are small, and the sums are the same on any number of cores.
     with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
         frame, states = _listen(run, primer, sequences)
@@ -111,7 +112,7 @@ def generate(
             mixture = networks.read_output(output, run.network)
             uniforms, noises = _random_numbers(streams, run.network.width)
             if noise == "residuals":
-                noises = partial(run.residuals.draw, uniform=_uniforms(others))
+                noises = partial(run.residuals.draw, uniform=_uniforms(others), last=drawn)
             vector, components[t] = mixtures.next_vector(
                 mixture, strategy, uniforms, noises, tau, sigma_scale, form, np, pi_temperature
             )

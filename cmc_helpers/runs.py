@@ -51,7 +51,7 @@ CONFIG, MODEL, NORMALISER, PRIMER, RESIDUALS, HISTORY, CHECKPOINT = (
     "checkpoint.npz",
 )
 
-_OF_RESIDUALS = ("components", "scales", "vectors")
+_OF_RESIDUALS = ("components", "scales", "vectors", "places")
 
 
 class RunError(FileError):
@@ -222,12 +222,12 @@ def read_residuals(folder, network):
     try:
         names = [f"{name}.npy" for name in _OF_RESIDUALS]
         size = readable_file(path, RunError).stat().st_size
-        times = 20 + COUNT * (network.width + 20) / size  # many zeros take hardly any room
+        times = 20 + COUNT * (network.width + 28) / size  # many zeros take hardly any room
         arrays = [*map(read_array, unzip(path, *names, times=times).values())]
-        components, scales, vectors = arrays
-        fits = [array.dtype.kind for array in arrays] == ["i", "f", "i"]
+        components, scales, vectors, places = arrays
+        fits = [array.dtype.kind for array in arrays] == ["i", "f", "i", "i"]
         fits = fits and vectors.shape == (len(vectors), network.width) and len(vectors) > 0
-        fits = fits and {components.shape, scales.shape} == {vectors.shape[:1]}
+        fits = fits and {a.shape for a in (components, scales, places)} == {vectors.shape[:1]}
         fits = fits and 0 <= components.min() and components.max() < network.components
         fits = fits and np.isfinite(scales).all() and scales.min() > 0
     except RunError:
