@@ -23,7 +23,7 @@ import sys
 import time
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -34,6 +34,7 @@ from cmc_helpers import cli, corpora, evaluation, networks, runs
 from cmc_helpers.files import replacing
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import processor
+from cmc_helpers.residuals import Residuals
 
 FOLDER = Path(__file__).resolve().parent
 BACH = "Johann Sebastian Bach (1685-1750); public domain; scores from music21 (BSD-3)."
@@ -140,9 +141,17 @@ def main(arguments=None):
         length = evaluation.CLIPS, evaluation.SECONDS
         found = evaluation.evaluate(run, corpus, *length, progress)
         others = {}
-        if recipe.sampling["noise"] != "gaussian":  # what it buys is the difference
-            plain = evaluation.evaluate(run, corpus, *length, progress, noise="gaussian")
-            others["with_gaussian_noise"] = rounded(plain.generated)
+        if recipe.sampling["noise"] == "residuals":  # what each of their traits buys
+            bank = run.residuals
+            single = Residuals(
+                bank.components, bank.scales, bank.vectors, np.arange(len(bank.places))
+            )
+            for name, one, noise in (
+                ("with_single_residuals", replace(run, residuals=single), "residuals"),
+                ("with_gaussian_noise", run, "gaussian"),
+            ):
+                less = evaluation.evaluate(one, corpus, *length, progress, noise=noise)
+                others[name] = rounded(less.generated)
     if recipe.excerpt:  # real music that the run has not heard, to look and listen beside it
         (excerpt,) = evaluation.excerpts(corpus, "validation", EXCERPT, 1)
         np.save(folder / "held_out.npy", excerpt)
@@ -216,8 +225,9 @@ def card(name, recipe, run, measured):
     }
     versions = ", ".join(f"{name} {number}" for name, number in run.settings["versions"].items())
     columns = {"this run": measured["generated"]}
-    if "with_gaussian_noise" in measured:
-        columns["with Gaussian noise"] = measured["with_gaussian_noise"]
+    for noise in ("with single residuals", "with Gaussian noise"):
+        if (key := noise.lower().replace(" ", "_")) in measured:
+            columns[noise] = measured[key]
     columns["real music"] = measured["real"]
     facts = {
         "network": f"{networks.in_words(run.network)}; {run.parameters:,} parameters",

@@ -478,12 +478,19 @@ def memory(material, work, overfitted, whole):
     little, all_of_it = learned(corpus, overfitted.minutes), learned(corpus, 1e9)
     bach_s = runs.load(runs.find("bach"))
     frames = corpus.config.frames(size.seconds)
-    own = [generation.generate(bach_s, frames, seed=s).vectors[0] for s in range(size.clips)]
+    own, with_bells = (
+        [
+            generation.generate(bach_s, frames, seed=s, noise=noise).vectors[0]
+            for s in range(size.clips)
+        ]
+        for noise in ("residuals", "gaussian")
+    )
     made = {
         "one minute, at its best": (free(runs.load(folder / "best"), corpus, size), little),
         "one minute, over-fitted": (free(runs.load(folder), corpus, size), little),
         "all": (free(runs.load(work / "networks" / whole.name), corpus, size), all_of_it),
         "bach": (own, all_of_it),
+        "bach, Gaussian noise": (with_bells, all_of_it),
     }
     return {name: distances(list(clips), known, corpus) for name, (clips, known) in made.items()}
 
