@@ -8,7 +8,9 @@ batch: cut it out of a corpus on disk, whiten it, add noise, and make a step. Th
 a batch that is ready.
 
 The last column is the share of the machine's own speed, which a large matrix multiplication shows
-in the same rounds: it counts the operations of the matrix products alone (`flop_per_frame`).
+in the same rounds: it counts the operations of the matrix products alone (`flop_per_frame`). The
+last row is these products and nothing else, NumPy's, of the sizes and in the order that a training
+step needs: what lies between it and ours is all that could still be won.
 
 PyTorch is measured if it is there: `pip install 'torch>=2.4'`, or --torch PYTHON names another
 Python that has it. It gets what makes it fastest: nn.LSTM with time as the first axis (oneDNN runs
@@ -54,6 +56,7 @@ def main():
             "PyTorch, its loss compiled": Elsewhere(size, "compiled"),
             "Keras, fit without XLA": keras_rounds(size),
             "ours": our_rounds(size, Path(folder)),
+            "its matrix products alone": product_rounds(size),
         }
         failed = {name: row.failed for name, row in rows.items() if getattr(row, "failed", None)}
         timed = {name: [] for name in rows if name not in failed}
@@ -168,6 +171,41 @@ def keras_rounds(size):
     return lambda: timed_call(
         lambda: model.fit(inputs, targets, size.batch, verbose=0, shuffle=False)
     )
+
+
+def product_rounds(size):
+    """Seconds of a round of a training step's matrix products: layer by layer, what is recurrent
+    step by step, the gradients of weights over all steps at once."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    rows, u = size.batch * size.steps, size.units
+    outputs = 2 * size.mixtures + size.mixtures * size.features
+    inputs = [size.features] + [u] * (size.layers - 1)
+    shapes = [(n, 4 * u) for n in inputs] + [(u, outputs)]
+    if size.stack == "residual":
+        shapes[0] = (u, 4 * u)
+        shapes.insert(0, (size.features, u))
+    wide = [tuple(rng.random((rows, n), np.float32) for n in shape) for shape in shapes]
+    weights = [rng.random(shape, np.float32) for shape in shapes]
+    h, gates = (rng.random((size.batch, n), np.float32) for n in (u, 4 * u))
+    hs, all_gates = (rng.random((rows, n), np.float32) for n in (u, 4 * u))
+    recurrent = rng.random((u, 4 * u), np.float32)
+
+    def step():
+        for number, ((x, y), w) in enumerate(zip(wide, weights, strict=True)):
+            x @ w
+            x.T @ y
+            if number:  # nobody asks for the gradient of the first input
+                y @ w.T
+        for _ in range(size.layers):
+            for _ in range(size.steps):
+                h @ recurrent
+            for _ in range(size.steps):
+                gates @ recurrent.T
+            hs.T @ all_gates
+
+    return lambda: timed_call(lambda: [step() for _ in range(STEPS)])
 
 
 def _network(size):
