@@ -54,9 +54,11 @@ HOPS = {  # the same, of every other frame
     "hop 128, 2 frames": (dict(frames=2), {}),
 }
 SETTINGS = {  # name → how a mixture is sampled
-    "σ, T = 1": dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0),
-    "0.7 σ, T = 0.7": dict(strategy="sample", sigma_scale=0.7, pi_temperature=0.7),
-    "residuals": dict(strategy="sample", sigma_scale=1, pi_temperature=1, noise="residuals"),
+    "σ, T = 1": dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0, noise="gaussian"),
+    "0.7 σ, T = 0.7": dict(
+        strategy="sample", sigma_scale=0.7, pi_temperature=0.7, noise="gaussian"
+    ),
+    "residuals": dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0, noise="residuals"),
 }
 MEANS = {"means": dict(strategy="greedy", sigma_scale=0.0)}
 

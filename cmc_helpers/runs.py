@@ -65,7 +65,7 @@ class Run:
     settings: the whole config.json. features: FeatureConfig, or None for plain vectors. network:
     NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau,
     sigma_scale, pi_temperature, form and noise. weights: see `networks.weights`. residuals: a
-    `residuals.Residuals`, or None in a run that keeps none.
+    `residuals.Residuals`, or None in a run that keeps none, whose noise is Gaussian then.
     """
 
     folder: Path
@@ -114,13 +114,16 @@ def load(folder):
             )
     try:
         network = NetworkConfig(**settings["network"])
-        chosen = {"noise": "gaussian"} | settings["sampling"]  # older runs know no other
+        chosen = {"noise": "gaussian"} | settings["sampling"]
         sampling = {name: chosen[name] for name in SAMPLING}
         check_sampling(**sampling)
         if features and network.features != len(GROUP_WIDTHS):
             raise ValueError(f"sound has {len(GROUP_WIDTHS)} features, not {network.features}")
     except (ValueError, KeyError, TypeError) as problem:
         raise _not_a_run(folder, problem) from problem
+    residuals = read_residuals(folder, network) if (folder / RESIDUALS).exists() else None
+    if not residuals:  # an older run, or one whose training was stopped
+        sampling["noise"] = "gaussian"
     normaliser = read_normaliser(folder, network.width)
     primer = _load_array(folder / PRIMER, (None, network.features))
     return Run(
@@ -132,7 +135,7 @@ def load(folder):
         primer,
         sampling,
         _read_weights(folder / MODEL, network),
-        read_residuals(folder, network) if (folder / RESIDUALS).exists() else None,
+        residuals,
     )
 
 

@@ -449,7 +449,7 @@ def music_of(run, corpus, size):
 def free(run, corpus, size):
     """Features (clips, T, m) that a run makes after as many held-out primers, with all its σ."""
     primers = np.stack(evaluation.excerpts(corpus, "validation", 1.5, size.clips))
-    sampling = dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0)
+    sampling = dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0, noise="gaussian")
     frames, number = corpus.config.frames(size.seconds), len(primers)
     return generation.generate(run, frames, primer=primers, sequences=number, **sampling).vectors
 

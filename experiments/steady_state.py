@@ -258,6 +258,7 @@ def cell(data, size, work, name, seed, choice, share, dropout):
         primer=primers,
         sequences=len(primers),
         sigma_scale=share,
+        noise="gaussian",
         **(ONE | CHOICES)[choice],
     )
     found = {"network": name, "seed": seed, "choice": choice, "sigma_scale": share}

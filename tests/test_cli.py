@@ -410,7 +410,7 @@ def test_the_runs_that_ship_are_listed_and_found_by_name(
     assert walk.startswith("walk     bounce, 144 vectors; paper stack of 2 x 8 LSTM, 3 Gaussians;")
     assert glide.startswith("a_glide  glide, ")
     assert glide.endswith(
-        "; sample, tau 0.6, sigma-scale 0.6, pi-temperature 1.0, form exact, noise gaussian"
+        "; sample, tau 0.6, sigma-scale 1.0, pi-temperature 1.0, form exact, noise residuals"
     )
     monkeypatch.chdir(tmp_path)
     done("generate", "walk", "-o", tmp_path / "o.csv", "--steps", 3)

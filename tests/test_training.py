@@ -508,7 +508,8 @@ def test_settings_out_of_range_are_named(wrong):
 def test_recordings_and_vectors_get_the_defaults_that_suit_them():
     network, config, sampling = training.defaults(music())
     assert (network.stack, network.layers, network.units) == ("residual", 5, 100)
-    assert sampling["strategy"] == "sample" and config.steps == 128
+    assert sampling["strategy"] == "sample" and sampling["noise"] == "residuals"
+    assert network.frames * config.steps == 128  # about a second
     network, _, sampling = training.defaults(bouncing())
     assert network.stack == "paper" and sampling["strategy"] == "greedy"
 
