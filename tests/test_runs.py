@@ -34,10 +34,10 @@ def test_a_run_carries_everything(audio_run, vectors_run):
     assert run.sampling == {
         "strategy": "sample",
         "tau": 0.6,
-        "sigma_scale": 0.6,
+        "sigma_scale": 1.0,
         "pi_temperature": 1.0,
         "form": "exact",
-        "noise": "gaussian",
+        "noise": "residuals",
     }
     assert run.primer.shape == (188, 100)  # 1.5 s
     assert run.settings["data"]["name"] == "glide"
@@ -47,15 +47,17 @@ def test_a_run_carries_everything(audio_run, vectors_run):
     assert vectors.features is None and vectors.sampling["strategy"] == "greedy"
 
 
-def test_a_trained_run_keeps_residuals_and_one_from_before_needs_none(audio_run, tmp_path):
+def test_a_trained_run_keeps_residuals_and_one_that_has_none_plays_without(audio_run, tmp_path):
     run = runs.load(audio_run)
     assert run.residuals.vectors.shape == (residuals.COUNT, run.network.width)
     older = shutil.copytree(audio_run, tmp_path / "older")
-    (older / runs.RESIDUALS).unlink()
+    (older / runs.RESIDUALS).unlink()  # as of a training that was stopped
+    gaussian = run.sampling | {"noise": "gaussian"}
+    assert runs.load(older).sampling == gaussian and runs.load(older).residuals is None
     sampling = dict(runs.read_settings(older)["sampling"])
-    del sampling["noise"]
+    del sampling["noise"]  # as of one from before there were any
     change_settings(older, sampling=sampling)
-    assert runs.load(older).sampling == run.sampling and runs.load(older).residuals is None
+    assert runs.load(older).sampling == gaussian
 
 
 def test_no_file_names_a_place_of_this_machine_or_is_a_pickle(audio_run):
