@@ -81,18 +81,16 @@ class TrainingConfig:
 def defaults(corpus):
     """(NetworkConfig, TrainingConfig, sampling) that suit a corpus.
 
-    Recordings: the residual stack, four frames at once, a second in a window, and residuals for
-    noise (without noise music dies): what benchmarks/ingredients.md finds nearest to music. Plain
-    vectors: the paper's stack, small, with a σ floor and input noise that keep it stable when it
-    runs free, and the means fed back.
+    Recordings: the residual stack, and residuals for noise (without any music dies; these come
+    nearest to music in benchmarks/ingredients.md). Plain vectors: the paper's stack, small, with a
+    σ floor and input noise that keep it stable when it runs free, and the means fed back.
     """
     if corpus.config is None:
         network = networks.small(corpus.width)
         config = TrainingConfig(batch=16, steps=50, learning_rate=0.01, input_noise=0.05)
         return network, config, runs.MEANS_ALONE
     sampling = {"strategy": "sample", "sigma_scale": 1.0, "noise": "residuals"}
-    network = NetworkConfig(corpus.width, frames=4)
-    return network, TrainingConfig(steps=32), runs.MEANS_ALONE | sampling
+    return NetworkConfig(corpus.width), TrainingConfig(), runs.MEANS_ALONE | sampling
 
 
 def train(

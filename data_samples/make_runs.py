@@ -78,8 +78,7 @@ RUNS = {
     "bach-paper": Recipe(
         "The paper's network as it stands: a plain stack, linear amplitudes, full sampling.",
         BACH,
-        "--stack paper --frames 1 --steps 128 --sigma-floor 0.0001 --input-noise 0.01 "
-        "--batches-per-epoch 400 --epochs 14",
+        "--stack paper --sigma-floor 0.0001 --input-noise 0.01 --batches-per-epoch 400 --epochs 14",
         SAMPLE | dict(sigma_scale=1.0, pi_temperature=1.0),
         preset="paper",
     ),
@@ -95,14 +94,14 @@ RUNS = {
         "Over-fitted on purpose on bach_prelude.flac (its last tenth held out), as the paper did "
         "with one passage (section 4.2).",
         make_samples.CLIPS["bach_prelude"][1],
-        "--frames 1 --epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
         SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
         clip="bach_prelude.flac",
     ),
     "singer": Recipe(
         "Over-fitted on purpose on singer.flac, the paper's other experiment (figure 6).",
         make_samples.CLIPS["singer"][1],
-        "--frames 1 --epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
+        "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
         SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
         clip="singer.flac",
     ),
