@@ -10,7 +10,7 @@ a batch that is ready.
 The last column is the share of the machine's own speed, which a large matrix multiplication shows
 in the same rounds: it counts the operations of the matrix products alone (`flop_per_frame`). The
 last row is these products and nothing else, NumPy's, of the sizes and in the order that a training
-step needs: what lies between it and ours is all that could still be won.
+step needs: what lies between it and ours is what everything else takes.
 
 PyTorch is measured if it is there: `pip install 'torch>=2.4'`, or --torch PYTHON names another
 Python that has it. It gets what makes it fastest: nn.LSTM with time as the first axis (oneDNN runs
