@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 PEAK = "peak memory in MB"
+CELL_SECONDS = 300
 
 
 def pytest_addoption(parser):
@@ -36,6 +37,17 @@ def pytest_configure(config):
     filters = [f"error::{kind}:{module}" for module in modules for kind in kinds]
     given = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = ",".join(([given] if given else []) + filters)
+    _compare_as_promised(config.option)
+
+
+def _compare_as_promised(option):
+    """nbval's settings, for whoever calls it: a bare `pytest --nbval notebooks/NAME.ipynb` too."""
+    if not (getattr(option, "nbval", False) or getattr(option, "nbval_lax", False)):
+        return
+    option.nbval_current_env = not option.nbval_kernel_name
+    option.nbval_cell_timeout = min(option.nbval_cell_timeout, CELL_SECONDS)
+    if option.nbval_sanitize_with is None:
+        option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "sanitize.cfg")
 
 
 @pytest.hookimpl(wrapper=True)
