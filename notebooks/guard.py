@@ -94,7 +94,7 @@ CIRCUMSTANCES = {
 
 # For nbval: with other seeds every number may be another one, and so every sound and drawing.
 ANY_NUMBER = r"""[a number]
-regex: (?:\u2248 *)?(?<![\w.])[-+\u2212]?\d[\d.,]*(?:e[-+]?\d+)?
+regex: (?:\u2248 *)?(?<![\w.])[-+\u2212]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?
 replace: ...
 [a sound]
 regex: base64,[A-Za-z0-9+/=]+
