@@ -3,14 +3,23 @@
 Data flows one way: `audio` → `features` → `corpora` → `training` → `runs` → `generation` →
 `features` again → `inversion` → `audio`. Import the module you need; TensorFlow is loaded only by
 the functions that build, train or run a network.
+
+Settings that a machine has for other work (KERAS_BACKEND, ~/.keras/keras.json, MPLBACKEND …) change
+nothing here: importing the package puts its own in their place, before Keras can read them.
 """
 
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
+
+# They change what a network learns, or stop Keras and TensorFlow from being imported.
+_OTHER_WORK = "KERAS_MAX_EPOCHS KERAS_MAX_STEPS_PER_EPOCH KERAS_NNX_ENABLED TF_USE_LEGACY_KERAS"
+_BACKENDS = ("jax", "torch")  # that Keras has besides TensorFlow, and that can train
 
 
 def _let_numba_compile():
@@ -26,4 +35,33 @@ def _let_numba_compile():
         atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
+def _choose_for_keras():
+    """TensorFlow where it is installed, else the backend that KERAS_BACKEND names; 32 bits.
+
+    Who wants another backend beside TensorFlow imports Keras first, by which it is chosen for good.
+    """
+    if keras := sys.modules.get("keras"):
+        keras.config.set_floatx("float32")
+        return
+    for name in _OTHER_WORK.split():
+        os.environ.pop(name, None)
+    # There lies our own keras.json, which Keras reads in place of the one in the home folder.
+    os.environ["KERAS_HOME"] = str(Path(__file__).resolve().parent / ".keras")
+    backend = os.environ.get("KERAS_BACKEND")
+    if backend not in _BACKENDS or not find_spec(backend) or find_spec("tensorflow"):
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+def _choose_for_matplotlib():
+    """Figures go into the page of a notebook; elsewhere Matplotlib finds out what works."""
+    if "matplotlib" in sys.modules:  # which has read its settings, or failed to
+        return
+    os.environ.pop("MPLBACKEND", None)
+    ipython = sys.modules.get("IPython")
+    if ipython and hasattr(ipython.get_ipython(), "kernel"):
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+
+
 _let_numba_compile()
+_choose_for_keras()
+_choose_for_matplotlib()

@@ -31,12 +31,21 @@ def quiet_tensorflow(first=None):
     before it reads the variable, at the first operation, and at the first compilation by XLA. All
     three happen here. If one fails, what was written is written after all. Its Python warnings go
     too: they suspect a mistake where several networks, each compiled once, stand in one notebook.
+    Raises ValueError where Keras runs on another backend already.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for name in ("TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_VMODULE"):  # a machine's wish for more lines
+        os.environ.pop(name, None)
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     with held_back(), _held_back_stderr():
-        import keras  # noqa: F401
+        import keras
         import tensorflow
 
+        if (backend := keras.config.backend()) != "tensorflow":
+            raise ValueError(
+                f"Keras runs on {backend} here, and this needs TensorFlow: start Python again, and "
+                "import cmc_helpers before keras"
+            )
         if first:
             first()
         tensorflow.function(tensorflow.abs, jit_compile=True, autograph=False)(-1.0)
@@ -50,7 +59,9 @@ def set_seed(seed, deterministic=True):
     deterministic: also choose operations that add up in a fixed order; about 10 % slower.
     """
     tensorflow = quiet_tensorflow()
-    tensorflow.keras.utils.set_random_seed(seed)
+    import keras
+
+    keras.utils.set_random_seed(seed)
     if deterministic:
         tensorflow.config.experimental.enable_op_determinism()
 
@@ -210,7 +221,7 @@ class TerminalProgress(Progress):
                 # What was done before, by a training that is resumed, tells nothing of its speed.
                 initial=max(self.done - 1, 0),
                 file=sys.stderr,
-                disable=None,
+                disable=None if sys.stderr else True,  # pythonw has none
                 dynamic_ncols=True,
             )
         self.bar.total = self.total
@@ -252,8 +263,15 @@ def _in_notebook():
 @contextmanager
 def _held_back_stderr():
     """Hold back what is written to file descriptor 2, and write it if the body fails."""
+    if sys.stderr is None:  # as under pythonw: it does not exist, or is some file's
+        yield
+        return
     sys.stderr.flush()
-    stderr = os.dup(2)
+    try:
+        stderr = os.dup(2)
+    except OSError:  # as in IDLE, which has a window in its place
+        yield
+        return
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
