@@ -159,8 +159,15 @@ def _gated_level(waveform, sample_rate):
 @contextmanager
 def _without_chatter():
     """Drop what libmpg123, inside libsndfile, writes to file descriptor 2 about a damaged MP3."""
+    if sys.stderr is None:  # as under pythonw: it does not exist, or is some file's
+        yield
+        return
     sys.stderr.flush()
-    stderr = os.dup(2)
+    try:
+        stderr = os.dup(2)
+    except OSError:  # as in IDLE, which has a window in its place
+        yield
+        return
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
