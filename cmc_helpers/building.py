@@ -9,7 +9,6 @@ import itertools
 import json
 import math
 import multiprocessing.connection
-import multiprocessing.resource_tracker
 import os
 import re
 import tempfile
@@ -34,6 +33,7 @@ MANIFEST = "manifest.json"
 RECORDINGS = {"kind": "recordings"}
 _FORMAT = 1
 _EVERY = 5.0  # seconds between two states of the manifest on disk during a build
+_WINDOWS_PROCESSES = 61  # Windows cannot wait for more at once
 # What a build leaves behind when it is killed, or when less is wanted than before.
 _OURS = re.compile(r"\.?[0-9a-f]{16}\.npy|\.[0-9a-f]{16}\.json")
 
@@ -246,12 +246,13 @@ class _Journal:
         wanted = {entry["file"] for entry in entries}
         for path in self.folder.iterdir():
             if _OURS.fullmatch(path.name) and path.name not in wanted:
-                path.unlink(missing_ok=True)
+                with suppress(PermissionError):  # on Windows, while another process reads it
+                    path.unlink(missing_ok=True)
 
     def _write(self, entries, complete):
         manifest = {"format": _FORMAT, "complete": complete, **self.settings, "pieces": entries}
         with replacing(self.folder / MANIFEST, CorpusError) as temporary:
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8", newline="\n")
 
 
 def _difference(old, new):
@@ -306,11 +307,19 @@ def _held(folder):
             finally:  # what a worker was writing when it was no longer wanted
                 for path in folder.glob(".*"):
                     if _OURS.fullmatch(path.name):
-                        path.unlink(missing_ok=True)
+                        with suppress(PermissionError):
+                            path.unlink(missing_ok=True)
     finally:
         for path in made:
             with suppress(OSError):
                 path.rmdir()
+
+
+def usable_cpus():
+    """How many processes can compute at once: those of the system that this one may use."""
+    with suppress(AttributeError):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -323,11 +332,18 @@ def _in_order(function, tasks, jobs):
     # A fresh process, for a copy of this one could not be trusted once TensorFlow has threads.
     context = multiprocessing.get_context("spawn")
     if os.name == "posix":
+        from multiprocessing import resource_tracker
+
         with held_back():  # now, for while it starts it lets through what is held back
-            multiprocessing.resource_tracker.ensure_running()
+            resource_tracker.ensure_running()
     listens, speaks = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        pool = ProcessPoolExecutor(jobs, context, _become_a_worker, (listens, folder))
+        worker = context, _become_a_worker, (listens, folder)
+        try:
+            pool = ProcessPoolExecutor(jobs, *worker)
+        except ValueError:
+            jobs = min(jobs, _WINDOWS_PROCESSES)
+            pool = ProcessPoolExecutor(jobs, *worker)
         try:
             yield _ahead(pool, function, tasks, 8 * jobs)
         except BrokenProcessPool as problem:

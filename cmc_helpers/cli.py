@@ -8,6 +8,7 @@ TensorFlow starts only for `train` and `evaluate`.
 import math
 import os
 import shlex
+import subprocess
 import sys
 import warnings
 from contextlib import suppress
@@ -114,6 +115,11 @@ def _preset(text, **settings):
     return click.option("--preset", type=click.Choice(tuple(PRESETS)), help=text, **settings)
 
 
+def _jobs(text):
+    jobs = click.IntRange(1, 1024)
+    return click.option("--jobs", type=jobs, help=text, show_default="one a CPU")
+
+
 def _seed(text, **settings):
     return click.option("--seed", type=click.IntRange(0, 2**32 - 1), help=text, **settings)
 
@@ -180,7 +186,7 @@ def invert_command(features, output, preset, method, iterations):
 @click.option("-o", "--output", required=True, metavar="CORPUS", help="The folder to write.")
 @_preset("How sound becomes numbers.", default="default")
 @_seed("Which tenth of the pieces is held out, and Bach's order.", default=0)
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.", show_default="one a CPU")
+@_jobs("Processes; on Windows at most 61.")
 @click.option(
     "--transpose",
     type=click.IntRange(0, 12),
@@ -222,7 +228,7 @@ def corpus_command(folder, output, preset, seed, jobs, transpose, bach, hours, s
         raise click.UsageError("give a folder of recordings or --bach, one of the two")
     if not bach and (hours or soundfont):
         raise click.UsageError(f"{'--hours' if hours else '--soundfont'} is for --bach")
-    config, jobs = FeatureConfig.preset(preset), jobs or _usable_cpus()
+    config, jobs = FeatureConfig.preset(preset), jobs or building.usable_cpus()
     try:
         if bach:
             unreadable, played = _build_bach(
@@ -277,12 +283,6 @@ def _build_bach(output, config, seed, jobs, hours, soundfont, transpose):
     return unreadable, instrument
 
 
-def _usable_cpus():
-    with suppress(AttributeError):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _usual_settings(config):
     """What `training.defaults` finds usual, by name, for data with this FeatureConfig."""
     piece = corpora.Piece("", np.zeros((1, 1)), "train")
@@ -334,6 +334,7 @@ def _setting(flag, kind, text, name=None, none="never"):
 )
 @_setting("keep", click.Choice(("best", "last")), "Of which epoch: lowest held-out loss, or last.")
 @_seed("Of the first weights, windows and noise.", show_default="0")
+@_jobs("Processes that read a folder of recordings; on Windows at most 61.")
 @click.option(
     "--checkpoint-minutes",
     type=_Number(0),
@@ -354,7 +355,7 @@ def _setting(flag, kind, text, name=None, none="never"):
 )
 @click.pass_context
 def train_command(
-    context, data, run, preset, checkpoint_minutes, tensorboard, workers, resume, **settings
+    context, data, run, preset, jobs, checkpoint_minutes, tensorboard, workers, resume, **settings
 ):
     """Train a network on DATA and keep it as a run.
 
@@ -380,6 +381,7 @@ def train_command(
             preset,
             features,
             given,
+            jobs or building.usable_cpus(),
             workers,
             resume=resume,
             checkpoint_minutes=checkpoint_minutes,
@@ -388,7 +390,7 @@ def train_command(
     except KeyboardInterrupt:
         if (Path(run) / runs.CONFIG).exists():
             together = ["--workers"] if workers else []
-            again = shlex.join(["cmc", "train", data, "--run", run, *together, "--resume"])
+            again = _typed("cmc", "train", data, "--run", run, *together, "--resume")
             kept = f"{run} keeps its last checkpoint; go on with {again}"
         else:
             kept = "the training had not begun; the same command begins again"
@@ -404,12 +406,12 @@ def train_command(
     )
 
 
-def _train(data, run, preset, features, given, workers, **options):
+def _train(data, run, preset, features, given, jobs, workers, **options):
     """Open `data`, start TensorFlow, train; return the run."""
     workspace = None if workers else run / "corpus"
     with terminal_progress("Reading") as progress:
         corpus = corpora.open_corpus(
-            data, features, workspace=workspace, jobs=_usable_cpus(), progress=progress
+            data, features, workspace=workspace, jobs=jobs, progress=progress
         )
     if preset and corpus.config != features:
         made = f"was made with --preset {corpus.config.name}" if corpus.config else "holds vectors"
@@ -483,8 +485,8 @@ def _sampling(command):
         click.option(
             "--noise",
             type=click.Choice(mixtures.NOISES),
-            help="What is added, times σ: a Gaussian's noise; or what the network did not foresee "
-            "at like moments of the pieces it has learnt from.",
+            help="What is added, times sigma: a Gaussian's noise; or what the network did not "
+            "foresee at like moments of the pieces it has learnt from.",
             show_default="the run's; with another --strategy gaussian",
         ),
     )
@@ -611,6 +613,11 @@ def _check_output(path, *suffixes):
         raise click.Abort  # `replacing` has found out, and leaves everything as it was
 
 
+def _typed(*words):
+    """A command as the shells of this system take it: those of Windows know no single quotes."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
 def _start_tensorflow(first=None):
     """Start it, and return what `first` does before its first operation."""
     made = []
@@ -631,11 +638,12 @@ def _length(frames, config):
 
 
 def _say(line):
-    click.echo(click.format_filename(line))
+    click.echo(line.encode("utf-8", "backslashreplace").decode())  # names that are no text
 
 
 def _complain(message):
     """Write one line to standard error, above the progress bar if there is one."""
     from tqdm import tqdm
 
-    tqdm.write(f"cmc: {' '.join(str(message).splitlines())}", file=sys.stderr)
+    if sys.stderr:  # pythonw has none
+        tqdm.write(f"cmc: {' '.join(str(message).splitlines())}", file=sys.stderr)

@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 import sys
+import time
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from cmc_helpers.stopping import held_back
+
+_PATIENCE = 2.0  # seconds in which Windows' search or virus scanner is done with a file
 
 
 class FileError(ValueError):
@@ -115,6 +118,11 @@ def replacing(path, error=FileError):
     path = Path(path)
     temporary, lock = None, nullcontext()
     try:
+        if b"\0" in os.fsencode(path):
+            raise ValueError
+    except ValueError:  # UnicodeEncodeError, where the system's names are not UTF-8
+        raise error(f"{path} cannot be the name of a file here: choose another one") from None
+    try:
         if path.is_dir():
             raise error(f"{path} is a folder: give the name of the file to write")
         if path.exists() and not path.is_file():
@@ -126,7 +134,11 @@ def replacing(path, error=FileError):
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # the renaming may reach the disk first
-        temporary.replace(path)
+        if not _renamed(temporary, path):
+            raise error(
+                f"{path} cannot be replaced: close it in the program that has it open, or choose "
+                "another name"
+            )
     except OSError as problem:
         raise error(
             f"{path} cannot be written: choose another folder or make room ({_reason(problem)})"
@@ -135,6 +147,21 @@ def replacing(path, error=FileError):
         with lock, suppress(OSError):
             if temporary:
                 temporary.unlink(missing_ok=True)
+
+
+def _renamed(temporary, path):
+    """Put `temporary` in the place of `path`; False if that stays open in another program.
+
+    Where a file that is open cannot be replaced, as on Windows, it mostly is so for a moment only.
+    """
+    tries = range(40)
+    for _ in tries:
+        try:
+            temporary.replace(path)
+            return True
+        except PermissionError:
+            time.sleep(_PATIENCE / len(tries))
+    return False
 
 
 def _beside(path):
@@ -182,8 +209,11 @@ def locked(folder, error=FileError):
             )
         yield
     finally:
-        with file or nullcontext(), suppress(OSError):  # Windows keeps a file that is open
+        with file or nullcontext(), suppress(OSError):
             if file:
+                path.unlink()
+        if file and sys.platform == "win32":  # which keeps a file as long as it is open
+            with suppress(OSError):
                 path.unlink()
 
 
@@ -212,6 +242,8 @@ def _lock(file):
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # of fcntl, which a few systems lack
+        return None
     except OSError as problem:
         return False if problem.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK) else None
     return True

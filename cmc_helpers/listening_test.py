@@ -362,7 +362,7 @@ def _verdict(rate, interval, p_told, p_alike, alpha):
 
 def _write(path, text):
     with replacing(path, TestError) as temporary:
-        temporary.write_text(text + "\n", "utf-8")
+        temporary.write_text(text + "\n", "utf-8", newline="\n")
 
 
 def _read(path):

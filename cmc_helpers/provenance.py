@@ -63,7 +63,8 @@ def processor():
 def write(path, results):
     """Write `results`, a dict, as JSON to `path`: whole, or not at all. Raises FileError."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        text = json.dumps(results, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", "utf-8", newline="\n")
 
 
 class Stages:

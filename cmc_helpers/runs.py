@@ -110,7 +110,7 @@ def load(folder):
     for name in (MODEL, NORMALISER, PRIMER):
         if not (folder / name).is_file():
             raise RunError(
-                f"{folder} is incomplete, {name} is missing: finish it with cmc train … --resume"
+                f"{folder} is incomplete, {name} is missing: finish it with cmc train ... --resume"
             )
     try:
         network = NetworkConfig(**settings["network"])
@@ -181,7 +181,8 @@ def write_settings(folder, settings):
     """Write config.json, whole or not at all."""
     with replacing(Path(folder) / CONFIG, RunError) as temporary:
         text = json.dumps({"format": FORMAT, **settings}, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # What is no character, as in the name of a file from elsewhere, is JSON's own escape then.
+        temporary.write_text(text + "\n", "utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_normaliser(folder, normaliser):
@@ -263,7 +264,7 @@ def write_history(folder, history):
         lines += [
             ",".join(f"{value:.6g}" for value in row) for row in zip(*history.values(), strict=True)
         ]
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
 
 
 def read_history(path):

@@ -92,9 +92,13 @@ def write_csv(path, vectors):
             f"{path} is not written: the vectors must be finite numbers of shape (steps, width), "
             f"these have shape {vectors.shape}"
         )
-    with replacing(path, SequenceError) as temporary, temporary.open("w") as file:
+    with replacing(path, SequenceError) as temporary, _text(temporary) as file:
         for vector in vectors:
             file.write(",".join(str(value).removesuffix(".0") for value in vector) + "\n")
+
+
+def _text(path):
+    return path.open("w", encoding="ascii", newline="\n")  # the same bytes on every system
 
 
 def _ones_at(width, *columns):

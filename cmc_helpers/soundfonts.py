@@ -112,7 +112,7 @@ class SoundfontPiano:
                 [*self._command(sound), self.soundfont, midi],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
             )
             try:
@@ -223,7 +223,9 @@ def _checked(soundfont):
 
 @functools.cache
 def _version(program):
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, errors="replace")
+    said = subprocess.run(
+        [program, "--version"], capture_output=True, encoding="utf-8", errors="replace"
+    )
     found = re.search(r"version\s+(\d[\w.]*)", said.stdout)
     return found[1] if found else "unknown"
 
