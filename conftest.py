@@ -3,17 +3,27 @@
 And in the processes that the tests start, kernels among them, our code calls nothing that is
 about to go: a DeprecationWarning is an error.
 
+Where the tests run side by side (`--numprocesses`), the longest files come first, each process has
+its share of the cores, and none may grow without bound. Every run ends with where its time went.
+
 It stands here, above `tests` and `notebooks`, because pytest asks a conftest.py only about the
 files below it.
 """
 
+import contextlib
+import ctypes
+import gc
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 PEAK = "peak memory in MB"
+COST = "processor seconds, memory in MB"
+GIGABYTES = 3  # of a worker with a notebook's kernel, or with a training in a process of its own
+WRITTEN = "CONTRIBUTING.md"  # holds the table of costs by which files are ordered
 CELL_SECONDS = 300
 
 
@@ -21,6 +31,8 @@ def pytest_addoption(parser):
     # Of Binder's 2 GB, JupyterLab and the system take their part.
     # Lower it to see it fail: make test ARGS="-o notebook_megabytes=300"
     parser.addini("notebook_megabytes", "the most a notebook may hold at once", default="1400")
+    parser.addini("worker_megabytes", "the most a process of pytest may hold", default="1500")
+    parser.addoption("--keep-costs", action="store_true", help=f"write the costs into {WRITTEN}")
 
 
 def pytest_configure(config):
@@ -38,6 +50,33 @@ def pytest_configure(config):
     given = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = ",".join(([given] if given else []) + filters)
     _compare_as_promised(config.option)
+    config.costs = {}
+    if getattr(config.option, "dist", "no") != "no":  # in the process that leads the workers
+        config.option.loadscopereorder = False  # else by the number of tests, not by their length
+        threads = str(max(1, _cores() // max(1, len(config.option.tx))))
+        for name in "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS":
+            os.environ.setdefault(name, threads)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """How many processes `--numprocesses auto` means: as cores and memory allow, at least one."""
+    import psutil  # comes with Jupyter's kernel
+
+    return max(1, min(_cores(), psutil.virtual_memory().available // (GIGABYTES * 10**9)))
+
+
+def _cores():
+    """How many this process may use, which is less than the machine has in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """For workers, the longest file first: at the end nobody waits long for the last one."""
+    if hasattr(config, "workerinput"):
+        costs = _written_costs(config.rootpath)
+        items.sort(key=lambda item: -costs.get(item.nodeid.partition("::")[0], 1))
 
 
 def _compare_as_promised(option):
@@ -50,13 +89,28 @@ def _compare_as_promised(option):
         option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "sanitize.cfg")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item):
+    """Note where a file begins."""
+    if item.config.costs.get("file") != item.path:
+        item.config.costs.update(file=item.path, begun=sum(os.times()[:4]))
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Read the peak of a notebook's kernel after the last cell, just before nbval ends it."""
+    """Read the peak of a notebook's kernel after the last cell, just before nbval ends it.
+
+    And after the last test of a file what it cost; then all goes that nobody will ask for again.
+    """
     kernel = getattr(item.parent, "kernel", None)
     ends = nextitem is None or nextitem.parent is not item.parent
     peak = _peak(getattr(kernel.km.provisioner, "pid", None)) if kernel and ends else None
     result = yield
+    if nextitem is None or nextitem.path != item.path:
+        _forget()
+        cost = sum(os.times()[:4]) - item.config.costs["begun"]
+        item.user_properties.append((COST, (round(cost, 1), _memory(os.getpid(), "VmRSS") or 0)))
     if peak:
         item.user_properties.append((PEAK, peak))
         limit = int(item.config.getini("notebook_megabytes"))
@@ -65,19 +119,107 @@ def pytest_runtest_teardown(item, nextitem):
     return result
 
 
-def pytest_terminal_summary(terminalreporter):
-    """A table, the largest first."""
+def _forget():
+    """Give back what a file leaves behind: graphs, compiled steps, figures."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library keeps what it has
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """A worker tells its peak; the process that leads them holds all against the limit."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[PEAK] = _peak(os.getpid())
+        config.workeroutput[COST] = round(sum(os.times()[:4]), 1)
+    elif _too_large(config) and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Keep what a worker told; one that crashed told nothing."""
+    told = getattr(node, "workeroutput", {})
+    if told.get(PEAK):
+        node.config.costs.setdefault("workers", {})[node.gateway.id] = told[PEAK], told[COST]
+
+
+def _too_large(config):
+    """The workers that held more than they may."""
+    limit = int(config.getini("worker_megabytes"))
+    return [n for n, (peak, _) in config.costs.get("workers", {}).items() if peak > limit]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Tables, the largest first: the notebooks' peaks, and what each file cost."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    peaks = {
-        (value, report.nodeid.partition("::")[0])
-        for report in reports
-        for name, value in getattr(report, "user_properties", [])
-        if name == PEAK
-    }
+    peaks, costs, seconds = set(), {}, {}
+    for report in reports:
+        name = report.nodeid.partition("::")[0] if hasattr(report, "nodeid") else ""
+        seconds[name] = seconds.get(name, 0) + getattr(report, "duration", 0)
+        for key, value in getattr(report, "user_properties", []):
+            if key == PEAK:
+                peaks.add((value, name))
+            elif key == COST:
+                costs[name] = value
     if peaks:
         terminalreporter.section(PEAK)
         for peak, notebook in sorted(peaks, reverse=True):
             terminalreporter.line(f"{peak:6} {notebook}")
+    if len(costs) > 1:
+        _say_costs(terminalreporter, config, costs, seconds)
+    if config.option.keep_costs:
+        _write_costs(config.rootpath / WRITTEN, costs)
+
+
+def _say_costs(terminalreporter, config, costs, seconds, most=12):
+    """Where the time went, and what the process held after each file."""
+    terminalreporter.section("where the time goes")
+    terminalreporter.line("processor s  clock s  MB then")
+    largest = sorted(costs.items(), key=lambda item: -item[1][0])
+    for name, (cost, memory) in largest[:most]:
+        terminalreporter.line(f"{cost:11.0f} {seconds[name]:8.0f} {memory:8}  {name}")
+    rest = [name for name, _ in largest[most:]]
+    parts = sum(costs[name][0] for name in rest), sum(seconds[name] for name in rest)
+    terminalreporter.line(f"{parts[0]:11.0f} {parts[1]:8.0f} {'':8}  {len(rest)} other files")
+    for worker, (peak, cost) in sorted(config.costs.get("workers", {}).items()):
+        terminalreporter.line(f"{cost:11.0f} {'':8} {peak:8}  {worker} together, and its peak")
+    limit = config.getini("worker_megabytes")
+    for worker in _too_large(config):
+        terminalreporter.line(f"ERROR {worker} held more than {limit} MB", red=True)
+
+
+MARKS = "<!-- make test ARGS=--keep-costs writes from here -->", "<!-- to here, the costs -->"
+
+
+def _write_costs(path, costs, least=5):
+    """The table that `_written_costs` reads; files that cost less stand in one row."""
+    before, _, rest = path.read_text("utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    largest = sorted(costs.items(), key=lambda item: -item[1][0])
+    rows = [f"| {name} | {cost:.0f} |" for name, (cost, _) in largest if cost >= least]
+    small = [cost for _, (cost, _) in largest if cost < least]
+    rows += [f"| {len(small)} others | {sum(small):.0f} |"]
+    rows += [f"| together | {sum(cost for cost, _ in costs.values()):.0f} |"]
+    table = "\n".join(["", "", "| file | processor seconds |", "|---|---:|", *rows, ""])
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(before + MARKS[0] + table + MARKS[1] + after)
+
+
+def _written_costs(root):
+    """File → processor seconds, as far as they are written down."""
+    try:
+        text = (root / WRITTEN).read_text("utf-8")
+    except OSError:
+        return {}
+    table = text.partition(MARKS[0])[2].partition(MARKS[1])[0]
+    return {name: int(cost) for name, cost in re.findall(r"^\| (\S+) \| (\d+) \|$", table, re.M)}
 
 
 def _peak(pid):
@@ -85,9 +227,13 @@ def _peak(pid):
 
     This is not ru_maxrss, which a process inherits from the one that started it.
     """
+    return _memory(pid, "VmHWM")
+
+
+def _memory(pid, name):
     try:
         status = Path(f"/proc/{pid}/status").read_text("utf-8")
     except OSError:
         return None
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
     return found and round(int(found[1]) * 1024 / 1e6)
