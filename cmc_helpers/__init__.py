@@ -17,8 +17,9 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-# They change what a network learns, or stop Keras and TensorFlow from being imported.
+# They change what a network learns, or end a process that imports Keras or TensorFlow.
 _OTHER_WORK = "KERAS_MAX_EPOCHS KERAS_MAX_STEPS_PER_EPOCH KERAS_NNX_ENABLED TF_USE_LEGACY_KERAS"
+_OTHER_WORK += " TF_XLA_FLAGS"
 _BACKENDS = ("jax", "torch")  # that Keras has besides TensorFlow, and that can train
 
 
@@ -45,6 +46,9 @@ def _choose_for_keras():
         return
     for name in _OTHER_WORK.split():
         os.environ.pop(name, None)
+    if "XLA_FLAGS" in os.environ:  # JAX knows others than TensorFlow; which processor stays
+        flags = os.environ["XLA_FLAGS"].split()
+        os.environ["XLA_FLAGS"] = " ".join(f for f in flags if f.startswith("--xla_cpu_"))
     # There lies our own keras.json, which Keras reads in place of the one in the home folder.
     os.environ["KERAS_HOME"] = str(Path(__file__).resolve().parent / ".keras")
     backend = os.environ.get("KERAS_BACKEND")
