@@ -8,7 +8,7 @@ claim that it asserts fails, and say the same words: all numbers may differ. Wha
 a machine is said, and left out. A copy of the checkout as it is now is run, one notebook at a time.
 
 What was found goes to notebooks/guard.json as it comes, with a checksum of each notebook, and from
-there into the table in CONTRIBUTING.md. What is there already for a notebook as it is now is not
+there to docs/guard.md. What is there already for a notebook as it is now is not
 run again, unless it is asked for by name: so after a change only what changed is guarded, and a
 command that was stopped goes on.
 """
@@ -34,8 +34,7 @@ from cmc_helpers.provenance import provenance, write
 
 ROOT = FOLDER.parent
 COMMAND = "make guard"
-REPORT, PAGE = FOLDER / "guard.json", ROOT / "CONTRIBUTING.md"
-BEGIN, END = "<!-- make guard writes from here -->", "<!-- to here -->"
+REPORT, PAGE = FOLDER / "guard.json", ROOT / "docs" / "guard.md"
 PEAK = "peak memory in MB"  # conftest.py measures it
 PLAIN = "as it is"
 SEEDS = 20
@@ -91,6 +90,20 @@ CIRCUMSTANCES = {
         + ("{folder}",)
     ),
 }
+
+HEAD = """\
+# Does every notebook show the same everywhere?
+
+What `make guard` found: {date}, {machine}. Under each of these circumstances every output is to be
+the one that is stored, but for numbers after ≈: {circumstances}.
+
+With other seeds no claim that a lesson asserts may fail and no word may change. The offsets are
+1000, 2000, … on every seed that is set.
+
+| notebook | seconds | MB | circumstances | seeds |
+|---|---:|---:|---:|---:|
+{rows}
+{notes}"""
 
 # For nbval: with other seeds every number may be another one, and so every sound and drawing.
 ANY_NUMBER = r"""[a number]
@@ -277,38 +290,38 @@ def said(result):
 
 
 def tabulate():
-    """Write the table into CONTRIBUTING.md, between its two marks, from guard.json."""
-    before, rest = PAGE.read_text("utf-8").split(BEGIN)
-    _, after = rest.split(END)
+    """Write guard.json as a page for readers."""
     with replacing(PAGE) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", "utf-8")
+        temporary.write_text(page(), "utf-8")
 
 
-def table():
+def page():
     """guard.json in words and rows."""
     report = json.loads(REPORT.read_text("utf-8"))
-    lines = [
-        f"{report['date']}, {report['machine']}. Circumstances: {', '.join(CIRCUMSTANCES)}.",
-        "",
-        "| notebook | seconds | MB | circumstances | seeds |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    notes, total = [], 0
+    lines, notes, total = [], [], 0
     for name, row in report["notebooks"].items():
         runs = row["runs"]
         plain = runs.get(PLAIN, {"seconds": 0, "megabytes": 0})
         total += plain["seconds"]
         counts = [
-            share({k: v for k, v in runs.items() if k.startswith("seeds + ") is seeds})
+            share({k: run for k, run in runs.items() if k.startswith("seeds + ") is seeds})
             for seeds in (False, True)
         ]
-        lines.append(f"| {name} | {plain['seconds']} | {plain['megabytes']} | {' | '.join(counts)} |")
+        size = f"{plain['seconds']} | {plain['megabytes']}"
+        lines.append(f"| {name} | {size} | {' | '.join(counts)} |")
         notes += [
             f"- {name}, {run}: {said(one)}"
             for run, one in runs.items()
             if "differs" in one or "impossible" in one
         ]
-    return "\n".join([*lines, f"| together | {total} | | | |", *([""] if notes else []), *notes])
+    rows = "\n".join([*lines, f"| together | {total} | | | |"])
+    return HEAD.format(
+        date=report["date"],
+        machine=report["machine"],
+        circumstances=", ".join(CIRCUMSTANCES),
+        rows=rows,
+        notes="\n".join(["", *notes, ""] if notes else []),
+    )
 
 
 def share(runs):

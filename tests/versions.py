@@ -43,7 +43,7 @@ QUICK = """
     tests/test_versions.py notebooks/01_feed_forward_networks.ipynb
     notebooks/02_mixture_density_networks.ipynb notebooks/07_preprocessing.ipynb
 """.split()
-NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300"]
+NBVAL = ["--nbval-lax"]  # the rest comes from conftest.py
 PAGE = """\
 # Which versions were tried
 
