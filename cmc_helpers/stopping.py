@@ -4,8 +4,9 @@ import signal
 import time
 from contextlib import contextmanager
 
-# Not every system has the last one.
-_SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+# Not every system has the last two: a closed terminal is the third, or on Windows the fourth.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _PATIENCE = 2.0  # seconds in which a second Ctrl-C is still the first one
 _came = []
 

@@ -3,20 +3,26 @@
 import io
 import os
 import pickle
+import sys
 import tracemalloc
+import types
 import zipfile
 
 import numpy as np
 import pytest
 
+from cmc_helpers import files
 from cmc_helpers.files import (
     FileError,
+    locked,
     parse_json,
     read_array,
     readable_file,
     replacing,
     unzip,
 )
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
 
 
 class ShelfError(FileError):
@@ -35,15 +41,17 @@ def test_a_readable_file_comes_back_as_a_path(tmp_path):
         ("missing.txt", "does not exist"),
         ("folder", "is a folder"),
         ("empty.txt", "is empty"),
-        ("pipe", "is a device or a pipe"),
-        ("a.txt/b.txt", "cannot be opened"),
+        pytest.param("pipe", "is a device or a pipe", marks=needs_pipes),
+        # Windows counts it as missing.
+        ("a.txt/b.txt", "does not exist" if os.name == "nt" else "cannot be opened"),
     ],
 )
 def test_what_cannot_be_read_is_named_in_one_sentence_of_the_callers_error(tmp_path, name, reason):
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty.txt").touch()
-    os.mkfifo(tmp_path / "pipe")
+    if name == "pipe":
+        os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ShelfError) as caught:
         readable_file(tmp_path / name, ShelfError)
     message = str(caught.value)
@@ -104,14 +112,15 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path):
         ("missing/a.txt", "cannot be written: make the folder"),
         ("file/a.txt", "cannot be written: make the folder"),
         ("folder", "is a folder: "),
-        ("pipe", "is a device or a pipe: "),
+        pytest.param("pipe", "is a device or a pipe: ", marks=needs_pipes),
         ("a" * 300, "cannot be written: choose another folder"),
     ],
 )
 def test_where_nothing_can_be_written_is_named(tmp_path, name, reason):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    os.mkfifo(tmp_path / "pipe")
+    if name == "pipe":
+        os.mkfifo(tmp_path / "pipe")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ShelfError) as caught, replacing(tmp_path / name, ShelfError):
         pytest.fail("the body ran")
@@ -128,6 +137,102 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
     with pytest.raises(FileError, match="a.txt cannot be written: .*permission denied"):
         with replacing(tmp_path / "a.txt"):
             pytest.fail("the body ran")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_what_can_be_no_name_is_refused(tmp_path, name):
+    if os.name == "nt" and "\0" not in name:
+        pytest.skip("Windows takes half a character for a name")
+    with pytest.raises(ShelfError, match="cannot be the name of a file here: choose another"):
+        with replacing(tmp_path / name, ShelfError):
+            pytest.fail("the body ran")
+    assert not list(tmp_path.iterdir())
+
+
+# --- Where a file that is open cannot be replaced or deleted, as on Windows ---
+
+
+@pytest.fixture
+def open_elsewhere(monkeypatch):
+    """Let so many renamings fail, as they do on Windows; no time passes between two tries."""
+
+    def fail(times):
+        replace, left = os.replace, iter(range(times))
+
+        def refuse(*names):
+            if next(left, None) is not None:
+                raise PermissionError(13, "Permission denied")
+            replace(*names)
+
+        monkeypatch.setattr(os, "replace", refuse)
+
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    return fail
+
+
+def test_a_file_that_is_open_for_a_moment_is_replaced_after_it(tmp_path, open_elsewhere):
+    (tmp_path / "a.txt").write_text("old")
+    open_elsewhere(5)
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "new")]
+
+
+def test_a_file_that_stays_open_is_named_and_stays_as_it_was(tmp_path, open_elsewhere):
+    (tmp_path / "a.txt").write_text("old")
+    open_elsewhere(10**6)
+    with pytest.raises(ShelfError, match="a.txt cannot be replaced: close it in the program that"):
+        with replacing(tmp_path / "a.txt", ShelfError) as temporary:
+            temporary.write_text("new")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Locks as Windows has them, and files that cannot be deleted while they are locked."""
+    held, unlink = {}, os.unlink
+
+    def locking(descriptor, mode, count):
+        place = os.fstat(descriptor).st_ino
+        if place in held.values():
+            raise PermissionError(13, "Permission denied")
+        held[descriptor] = place
+
+    def delete(path, **_):
+        for descriptor, place in list(held.items()):
+            try:
+                still = os.fstat(descriptor).st_ino == place
+            except OSError:
+                still = False
+            if not still:
+                del held[descriptor]
+        if os.stat(path).st_ino in held.values():
+            raise PermissionError(13, "Permission denied")
+        unlink(path)
+
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    locks = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
+    monkeypatch.setitem(sys.modules, "msvcrt", locks)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "unlink", delete)
+
+
+def test_windows_locks_a_folder_and_leaves_no_lock_behind(tmp_path, windows):
+    with locked(tmp_path, ShelfError):
+        with pytest.raises(ShelfError, match="is in use by another process: wait until it ends"):
+            with locked(tmp_path, ShelfError):
+                pytest.fail("the body ran")
+        with replacing(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_where_nothing_can_be_locked_files_are_written_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(sys, "platform", "another")
+    with locked(tmp_path), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 # --- What others wrote ---
