@@ -1,9 +1,9 @@
 """JupyterLab and Voilà as a user starts them, on a port and in folders of their own."""
 
+import importlib.util
 import json
 import os
 import secrets
-import shlex
 import shutil
 import signal
 import socket
@@ -16,6 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+
+
+def _load_start():
+    """start.py as a module: it stands above the package."""
+    specification = importlib.util.spec_from_file_location("start", ROOT / "start.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+start = _load_start()
 NOTEBOOKS = ROOT / "notebooks"
 QUIET = {  # what JupyterLab would ask the network for, and cells that it only draws when seen
     "notebook-extension/tracker": {"windowingMode": "none"},
@@ -44,14 +55,11 @@ def jupyterlab(folder, theme="JupyterLab Light"):
 def playground(folder, *options):
     """The page that `make play` opens, with `options` instead of its own of the same name; yields
     its address."""
-    recipe = (ROOT / "Makefile").read_text("utf-8").partition("\nplay:")[2]
-    command = recipe.partition("-m ")[2].partition("$(ARGS)")[0].replace("\\\n", " ")
     others = {option.partition("=")[0] for option in options}
-    command = [word for word in shlex.split(command) if word.partition("=")[0] not in others]
+    command = [word for word in start.WORDS["play"][1:] if word.partition("=")[0] not in others]
     port = free_port()
     command += ["--no-browser", f"--port={port}", *options]
-    words = recipe.partition("$(IN_VENV)")[0].split()
-    environment = dict(word.split("=") for word in words if "=" in word)
+    environment = start.environment_of("play", {})
     with _running(command, folder, f"http://127.0.0.1:{port}/voila/static/voila.js", environment):
         yield f"http://127.0.0.1:{port}/"
 

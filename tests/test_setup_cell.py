@@ -135,7 +135,7 @@ def test_it_installs_the_tagged_package_in_colab_once(tmp_path, elsewhere, repos
         CMC_REPO_URL=f"git+{repository.as_uri()}@{TAG}",
         PIP_TARGET=str(site),
         PIP_NO_INDEX="1",
-        PIP_NO_DEPS="1",  # Colab has them; test_bootstrap holds that
+        PIP_NO_DEPS="1",  # Colab has them; test_project holds that
         PIP_NO_BUILD_ISOLATION="0",  # pip's way to say: build with the setuptools that is here
         PIP_DISABLE_PIP_VERSION_CHECK="1",
         PIP_ROOT_USER_ACTION="ignore",

@@ -152,7 +152,7 @@ def test_the_workflow_runs_the_matrix_once_a_week():
     assert job["strategy"]["matrix"] == {"python": versions.PYTHONS, "set": versions.SETS}
     run, show = [step["run"] for step in job["steps"] if "run" in step]
     cell = "--python ${{ matrix.python }} --set ${{ matrix.set }}"
-    assert run == f'make versions ARGS="{cell}"'
+    assert run == f"python start.py versions {cell}"
     assert "docs/versions.md" in show
 
 
