@@ -17,9 +17,10 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-# They change what a network learns, or end a process that imports Keras or TensorFlow.
+# They change what a network learns, end a process that imports Keras or TensorFlow, or fill pages
+# with what happens inside.
 _OTHER_WORK = "KERAS_MAX_EPOCHS KERAS_MAX_STEPS_PER_EPOCH KERAS_NNX_ENABLED TF_USE_LEGACY_KERAS"
-_OTHER_WORK += " TF_XLA_FLAGS"
+_OTHER_WORK += " TF_XLA_FLAGS TF_CPP_MAX_VLOG_LEVEL TF_CPP_VMODULE"
 _BACKENDS = ("jax", "torch")  # that Keras has besides TensorFlow, and that can train
 
 
@@ -46,6 +47,7 @@ def _choose_for_keras():
         return
     for name in _OTHER_WORK.split():
         os.environ.pop(name, None)
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     if "XLA_FLAGS" in os.environ:  # JAX knows others than TensorFlow; which processor stays
         flags = os.environ["XLA_FLAGS"].split()
         os.environ["XLA_FLAGS"] = " ".join(f for f in flags if f.startswith("--xla_cpu_"))

@@ -418,7 +418,7 @@ def _train(data, run, preset, features, given, jobs, workers, **options):
         raise FileError(f"{data} {made}: leave out --preset {preset}")
     strategy = None
     if workers:  # what TensorFlow has to say of a lost one, we say in a sentence
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         strategy = _start_tensorflow(distribution.join_workers)
     elif os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         _start_tensorflow()

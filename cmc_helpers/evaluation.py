@@ -56,7 +56,7 @@ def evaluate(run, corpus, clips=CLIPS, seconds=SECONDS, progress=None, **samplin
             "on a corpus made with the same --preset"
         )
     if not corpus.split("validation"):
-        raise ValueError(f"{corpus.name} has nothing held out: give a corpus with --hold-out")
+        raise ValueError(f"{corpus.name} has nothing held out: build it with cmc corpus")
     other = excerpts(corpus, "train", JUDGED, clips)
     real = excerpts(corpus, "validation", JUDGED, clips) or other
     if not real:

@@ -33,10 +33,6 @@ def quiet_tensorflow(first=None):
     too: they suspect a mistake where several networks, each compiled once, stand in one notebook.
     Raises ValueError where Keras runs on another backend already.
     """
-    for name in ("TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_VMODULE"):  # a machine's wish for more lines
-        os.environ.pop(name, None)
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     with held_back(), _held_back_stderr():
         import keras
         import tensorflow

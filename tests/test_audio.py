@@ -2,7 +2,6 @@
 
 import io
 import re
-import resource
 import tracemalloc
 import warnings
 
@@ -433,6 +432,7 @@ def test_a_disk_that_is_full_at_the_very_end_keeps_the_older_file(tmp_path, suff
     write_audio(path, noise)
     size = path.stat().st_size
     path.write_text("older")
+    resource = pytest.importorskip("resource", reason="this system limits no process")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size - 9, before[1]))

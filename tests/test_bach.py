@@ -24,6 +24,7 @@ from cmc_helpers.soundfonts import AdditivePiano, SoundfontError, SoundfontPiano
 
 ROOT = Path(__file__).parent.parent
 CONFIG = FeatureConfig.preset("default")
+NEEDS_SHELL = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script of a shell")
 FLUIDSYNTH = pytest.mark.skipif(
     isinstance(grand_piano(), AdditivePiano),
     reason="FluidSynth and a soundfont are not installed (apt install fluidsynth)",
@@ -402,6 +403,7 @@ def test_without_a_soundfont_the_additive_piano_plays(monkeypatch):
     assert grand_piano() == AdditivePiano()
 
 
+@NEEDS_SHELL
 def test_a_soundfont_of_ones_own_and_the_usual_ones_are_found(tmp_path, monkeypatch):
     program = tmp_path / "bin" / "fluidsynth"
     program.parent.mkdir()
@@ -436,6 +438,7 @@ def test_a_soundfont_that_was_cut_short_is_not_replaced_by_another(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@NEEDS_SHELL
 @pytest.mark.parametrize("does", ["exit 1", "exit 0", "kill -9 $$"])
 def test_a_fluidsynth_that_fails_is_a_sentence(tmp_path, does):
     program = tmp_path / "fluidsynth"

@@ -1,10 +1,12 @@
 """Building a corpus folder: the same bytes however often it is stopped and by however many jobs."""
 
+import concurrent.futures.process
 import json
 import os
 import signal
 import subprocess
 import sys
+import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from cmc_helpers.features import FeatureConfig
 from cmc_helpers.files import FileError
 
 CONFIG = FeatureConfig.preset("default")
+NEEDS_SIGKILL = pytest.mark.skipif(
+    not hasattr(signal, "SIGKILL"), reason="this system does not end processes by signals"
+)
 
 
 class NoiseError(FileError):
@@ -39,7 +44,7 @@ class Noise:
         if self.does == "refuses":
             raise NoiseError(f"{self.name} is not for listening: listen to another")
         if self.does == "is killed":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
         if self.does == "fails":
             raise CorpusError("the disk is full: make room")
         rng = np.random.default_rng(list(self.checksum().encode()))
@@ -76,6 +81,36 @@ def test_the_same_sources_give_the_same_bytes(tmp_path, jobs):
     assert build(tmp_path / "a", sources) == build(tmp_path / "b", sources, jobs=jobs) == ["n3"]
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert names(tmp_path / "a") == [f"n{i}" for i in range(12) if i != 3]
+
+
+def test_where_61_processes_are_the_most_no_more_are_started(tmp_path, monkeypatch):
+    asked = []
+
+    class Pool(building.ProcessPoolExecutor):
+        def __init__(self, workers, *rest):
+            asked.append(workers)
+            super().__init__(workers, *rest)
+
+        def submit(self, function, *task):  # here: 61 processes would take a minute to start
+            done = concurrent.futures.Future()
+            done.set_result(function(*task))
+            return done
+
+    windows = types.SimpleNamespace(platform="win32")
+    monkeypatch.setattr(concurrent.futures.process, "sys", windows)
+    monkeypatch.setattr(building, "ProcessPoolExecutor", Pool)
+    build(tmp_path / "many", noises(70), jobs=64)
+    assert asked == [64, 61]
+    build(tmp_path / "one", noises(70))
+    assert files(tmp_path / "many") == files(tmp_path / "one")
+
+
+def test_a_system_that_does_not_tell_which_processors_may_be_used_says_how_many(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert building.usable_cpus() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert building.usable_cpus() == 1
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -131,6 +166,7 @@ if __name__ == "__main__":
 """
 
 
+@NEEDS_SIGKILL
 @pytest.mark.parametrize(("jobs", "every"), [(1, 0), (2, 0), (2, 1e9)])
 def test_a_build_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path, jobs, every):
     (tmp_path / "kill.py").write_text(KILLED.format(jobs=jobs, every=every))

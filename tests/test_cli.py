@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import click
 import numpy as np
 import pytest
 
-from cmc_helpers import bach, cli, corpora, runs, sequences, soundfonts, training
+from cmc_helpers import bach, building, cli, corpora, runs, sequences, soundfonts, training
 from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.inversion import invert_features
@@ -604,6 +605,110 @@ def test_too_little_memory_is_a_sentence_but_a_mistake_of_ours_is_a_traceback(
     assert "not enough memory" in refused(*fail_with(MemoryError))
     with pytest.raises(TypeError):
         cmc(*fail_with(TypeError))
+
+
+# what is said
+
+COMMANDS = [[], *([name] for name in cli.commands.commands)]
+RUN = "import sys; from cmc_helpers.__main__ import main; sys.exit(main())"
+
+
+def said(*arguments, **options):
+    """A command in a process of its own: (status, bytes said, bytes complained)."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    command = [sys.executable, "-c", options.pop("code", RUN), *map(str, arguments)]
+    result = subprocess.run(command, env=environment, capture_output=True, timeout=300, **options)
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "cmc")
+def test_every_help_is_of_letters_that_every_code_page_has(command, done):
+    assert done(*command, "--help").isascii()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850", "ascii", "utf-8"])
+def test_a_command_whose_words_the_output_cannot_encode_ends_well(encoding, material, tmp_path):
+    environment, name = {"PYTHONIOENCODING": encoding}, "♭ é.csv"
+    command = "features", material / "glide.wav", "-o"
+    status, line, complaint = said(*command, tmp_path / name, env=environment)
+    assert (status, complaint) == (0, b"")
+    assert b".csv: " in line and b" frames, " in line
+    assert (tmp_path / name).exists()
+    status, _, complaint = said(*command, tmp_path / "♭" / name, env=environment)
+    assert status == 2 and complaint.startswith(b"cmc: ") and complaint.count(b"\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+@pytest.mark.parametrize("settings", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0"}], ids=["UTF-8", "C"])
+def test_a_name_that_is_no_text_is_spelled_out(settings, material, tmp_path):
+    settings |= {"PYTHONCOERCECLOCALE": "0"} if settings else {}
+    output = os.fsencode(tmp_path) + b"/b\xff \xe2\x99\xad.csv"
+    command = ["features", material / "glide.wav", "-o", output]
+    arguments = [sys.executable, "-c", RUN, *command]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
+    try:
+        result = subprocess.run(arguments, env=environment, capture_output=True, timeout=300)
+    except OSError:
+        pytest.skip("this file system knows Unicode names only")
+    if not os.path.exists(output):
+        assert result.returncode == 2 and b"Traceback" not in result.stderr
+        pytest.skip("this file system knows Unicode names only")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"frames" in result.stdout
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
+def test_where_there_is_no_output_the_work_is_done_and_the_status_tells(closed, material, tmp_path):
+    """As under pythonw; and a file descriptor that is closed becomes nobody's file."""
+    code = "import os, sys\nfor name in {names}:\n"
+    code += "    os.close({numbers}[name]); setattr(sys, name, None)\n" + RUN
+    numbers = {"stdin": 0, "stdout": 1, "stderr": 2}
+    names = list(numbers)[numbers[closed] :]
+    code = code.format(names=names, numbers=numbers)
+    output = tmp_path / "f.csv"
+    assert said("features", material / "glide.wav", "-o", output, code=code)[0] == 0
+    assert len(sequences.read_csv(output)) > 9
+    assert said("features", tmp_path / "none.wav", "-o", output, code=code)[0] == 2
+
+
+def test_a_warning_or_a_mistake_without_standard_error_is_no_mistake_of_ours(
+    material, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cmc("features", tmp_path / "none.wav", "-o", tmp_path / "f.csv") == 2
+    assert cmc("corpus", material / "recordings", "-o", tmp_path / "c", "--jobs", 1) == 0
+
+
+def test_whoever_trains_on_a_folder_may_say_how_many_processes_read_it(
+    material, tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(building, "usable_cpus", lambda: 7)
+    monkeypatch.setattr(corpora, "build_corpus", lambda *_, jobs, **__: asked.append(jobs) or 1 / 0)
+    command = "train", material / "recordings", "--run", tmp_path / "run"
+    for more in ((), ("--jobs", 2)):
+        with pytest.raises(ZeroDivisionError):
+            cmc(*command, *more)
+    assert asked == [7, 2]
+
+
+def test_every_option_that_a_sentence_advises_is_one_of_some_command():
+    flags = {flag for c in cli.commands.commands.values() for p in c.params for flag in p.opts}
+    sources = [*(ROOT / "cmc_helpers").glob("*.py")]
+    advised = set()
+    for path in sources:
+        advised |= set(re.findall(r"(?<![-\w])--[a-z]+(?:-[a-z]+)*", path.read_text("utf-8")))
+    of_other_programs = {"--help", "--version", "--small", "--xla"}
+    assert advised - of_other_programs <= flags
+
+
+@pytest.mark.parametrize(
+    ("system", "typed"),
+    [("linux", "cmc train 'my music' --resume"), ("win32", 'cmc train "my music" --resume')],
+)
+def test_a_command_to_go_on_with_is_typed_as_the_system_wants_it(system, typed, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    assert cli._typed("cmc", "train", "my music", "--resume") == typed
 
 
 # what is stopped

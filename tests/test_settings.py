@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+NEEDS_TENSORFLOW = pytest.mark.skipif(
+    not find_spec("tensorflow"), reason="TensorFlow is not installed"
+)
 FOREIGN = {"floatx": "float64", "backend": "torch", "image_data_format": "channels_first"}
 SEEN = """
 import json, os
@@ -21,14 +25,15 @@ print(json.dumps({name: os.environ.get(name) for name in names}))
 LEARNS = """
 import sys
 from cmc_helpers import cli, corpora
+small = "--layers 1 --units 4 --mixtures 2 --batch 2 --steps 8 --batches-per-epoch 2 --epochs 1"
+data = str(corpora.sample_path("bounce.csv"))
+status = cli.main(["train", data, "--run", "run", *small.split()])
 import keras
 assert keras.config.backend() == "tensorflow", keras.config.backend()
 assert keras.config.floatx() == "float32", keras.config.floatx()
 assert keras.config.epsilon() == 1e-7
 assert keras.config.image_data_format() == "channels_last"
-small = "--layers 1 --units 4 --mixtures 2 --batch 2 --steps 8 --batches-per-epoch 2 --epochs 1"
-data = str(corpora.sample_path("bounce.csv"))
-sys.exit(cli.main(["train", data, "--run", "run", *small.split()]))
+sys.exit(status)
 """
 
 
@@ -132,13 +137,13 @@ sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
 
 
 @pytest.mark.keras
+@NEEDS_TENSORFLOW
 @pytest.mark.parametrize(
     "text",
     [json.dumps(FOREIGN), '{"floatx": "float16", "epsilon": "small"}', "[1]", "{", "\0"],
     ids=["another", "impossible", "a list", "cut", "no text"],
 )
 def test_a_training_starts_whatever_stands_in_keras_json(text, tmp_path):
-    pytest.importorskip("tensorflow")
     (tmp_path / ".keras").mkdir()
     (tmp_path / ".keras" / "keras.json").write_text(text, "utf-8")
     noise = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_MAX_VLOG_LEVEL": "1", "XLA_FLAGS": "--nonsense"}
@@ -148,8 +153,8 @@ def test_a_training_starts_whatever_stands_in_keras_json(text, tmp_path):
 
 
 @pytest.mark.keras
+@NEEDS_TENSORFLOW
 def test_keras_that_came_first_keeps_its_backend_but_computes_in_32_bits(tmp_path):
-    pytest.importorskip("tensorflow")
     (tmp_path / ".keras").mkdir()
     settings = '{"floatx": "float64", "backend": "tensorflow"}'
     (tmp_path / ".keras" / "keras.json").write_text(settings, "utf-8")
@@ -160,8 +165,8 @@ def test_keras_that_came_first_keeps_its_backend_but_computes_in_32_bits(tmp_pat
 
 
 @pytest.mark.keras
+@NEEDS_TENSORFLOW
 def test_what_needs_tensorflow_says_so_where_keras_runs_on_another(tmp_path):
-    pytest.importorskip("tensorflow")
     code = """
 import types, sys
 keras = types.ModuleType("keras")
