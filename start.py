@@ -122,8 +122,8 @@ NO_TENSORFLOW = (
     "and in Colab; and on a Mac with an M processor, with a Python for it from python.org."
 )
 WITHOUT_IT = (
-    "all that does without it is installed, for notebooks 00, 07, 08, 12 and the playground, and "
-    "for cmc generate"
+    "all that does without it is installed, for notebooks 00, 07, 08 and 12, most of 10, 11, 13 "
+    "and 14, the playground and cmc generate"
 )
 
 

@@ -3,12 +3,15 @@
     .venv/bin/python notebooks/links.py [OWNER/NAME]
 
 The address stands in pyproject.toml, under project.urls, and the release follows from the version
-beside it. With a name, that address is changed first. Then badges, set-up cells, CITATION.cff and
-whatever else named the old address are made to agree. A second run changes nothing.
+beside it. With a name, or where git's origin is at GitHub, that address is changed first, and the
+README gets its badges: before, nobody knows whether they would lead anywhere. Then set-up cells,
+CITATION.cff and whatever else named the old address are made to agree. A second run changes
+nothing.
 """
 
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -19,6 +22,21 @@ KINDS = {".cff", ".ipynb", ".md", ".py", ".toml", ".yml"}
 # What GitHub allows
 NAME = re.compile(r"[A-Za-z\d](?:-?[A-Za-z\d]){0,38}/(?!\.{1,2}$)[\w.-]{1,100}(?<!\.git)", re.ASCII)
 PLACE = r"[\w-]+/[\w.-]*\w"  # a name inside a text
+REMOTE = re.compile(
+    r"(?:https?://(?:[^@/]+@)?(?:www\.)?github\.com/|(?:ssh://)?git@(?:ssh\.)?github\.com(?::\d+)?[:/])"
+    r"(.+?)(?:\.git)?/?"
+)
+
+# In the README, between its two marks, and nowhere else.
+MARKED = re.compile(r"(<!-- badges: .*? -->\n)(.*?)(<!-- to here -->)", re.DOTALL)
+BADGES = """
+[![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{name}/{tag}?urlpath=lab/tree/notebooks/00_start_here.ipynb)
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{name}/blob/{tag}/notebooks/00_start_here.ipynb)
+
+Without code, in the browser:
+[![Open the playground in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{name}/{tag}?urlpath=voila/render/notebooks/playground.ipynb)
+
+"""
 
 
 class LinksError(ValueError):
@@ -36,25 +54,47 @@ def tag(version):
     return "v" + re.sub(r"\.dev\d*$", "", version)
 
 
+def origin():
+    """owner/name of git's remote `origin`; None where this is no clone of something at GitHub."""
+    if not (ROOT / ".git").exists():  # or it would be that of a repository around this one
+        return None
+    command = ["git", "-C", ROOT, "remote", "get-url", "origin"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        return None
+    address = REMOTE.fullmatch(said.strip())
+    return address[1] if address and NAME.fullmatch(address[1]) else None
+
+
 def rewrite(name=None):
-    """Make all files follow pyproject.toml; with a `name`, "owner/name", that is written there.
+    """Make all files follow pyproject.toml; with a `name`, "owner/name", that is written there, and
+    badges into the README.
 
     Returns the paths of the files that changed. Raises LinksError for a name that GitHub would not
     take, and then touches nothing.
     """
-    stated, version = project()
-    name = stated if name is None else name
+    (stated, version), given = project(), name is not None
+    name = name if given else stated
     if not NAME.fullmatch(name):
         raise LinksError(f"{name!r} is not of the form owner/name, as GitHub has them")
-    first, last = ROOT / "pyproject.toml", ROOT / "CITATION.cff"
+    readme, last = ROOT / "README.md", ROOT / "CITATION.cff"
+    first = [ROOT / "pyproject.toml", readme]
     cited = re.findall(rf"(?m)^repository-code: {GITHUB}(.+)$", last.read_text("utf-8"))
     # The citation comes last: it keeps the old name for a run that was interrupted.
-    paths = [first, *(path for path in _files() if path not in (first, last)), last]
-    return [path for path in paths if _edit(path, {stated, *cited}, name, version)]
+    paths = [*first, *(path for path in _files() if path not in (*first, last)), last]
+    badged = [readme] if given else []
+    return [path for path in paths if _edit(path, {stated, *cited}, name, version, path in badged)]
 
 
-def _edit(path, old, name, version):
-    """Write `name` and `version` into one file, where it has links; returns whether it changed."""
+def badges(text):
+    """The badges in the text of the README, "" if it shows none."""
+    return MARKED.search(text)[2].strip()
+
+
+def _edit(path, old, name, version, badged=False):
+    """Write `name` and `version` into one file, where it has links, and badges if it is to have
+    them; returns whether it changed."""
     before = path.read_bytes().decode("utf-8")
     olds = "|".join(map(re.escape, old))
     patterns = [
@@ -68,7 +108,8 @@ def _edit(path, old, name, version):
     ]
     if path.name == "CITATION.cff":
         patterns.append((r"(?m)^(version: ).*$", version))
-    after = before
+    after = MARKED.sub(rf"\g<1>{BADGES.format(name=name, tag=tag(version))}\g<3>", before)
+    after = after if badged else before
     for pattern, link in patterns:
         after = re.sub(pattern, rf"\g<1>{link}", after)
     if after == before:
@@ -92,13 +133,15 @@ def main(arguments):
     if len(arguments) > 1:
         sys.exit("give one name, as in: make links REPOSITORY=owner/name")
     try:
-        changed = rewrite(*arguments)
+        changed = rewrite(arguments[0] if arguments else origin())
     except LinksError as problem:
         sys.exit(f"{problem}")
     for path in changed:
         print(path.relative_to(ROOT))
     name, version = project()
     print(f"every link names {name} at {tag(version)}; files changed: {len(changed)}")
+    if not badges((ROOT / "README.md").read_text("utf-8")):
+        print("the README shows no badges until the address is public: links REPOSITORY=owner/name")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
-from notebook_rules import REPOSITORY, ROOT, TAG
+from notebook_rules import REPOSITORY, ROOT, TAG, links
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -60,7 +60,11 @@ def test_nothing_hides_it_or_adds_to_it():
 
 
 def test_every_badge_of_the_readme_opens_a_notebook_that_is_there():
-    text = (ROOT / "README.md").read_text("utf-8")
+    """The badges that it has, or will have: `links` writes them when the address is public."""
+    text = links.BADGES.format(name=REPOSITORY, tag=TAG)
+    shown = links.badges((ROOT / "README.md").read_text("utf-8"))
+    assert shown in ("", text.strip())
+    assert f"/github/{REPOSITORY}/blob/{TAG}/notebooks/00_start_here.ipynb)" in text
     opened = set()
     for address in re.findall(r"\]\((https://mybinder\.org/v2/[^)]*)\)", text):
         assert urlsplit(address).path == f"/v2/gh/{REPOSITORY}/{TAG}"

@@ -51,6 +51,7 @@ def test_everything_follows_pyproject_already(tree):
 
 
 def test_another_name_reaches_every_mention_and_the_way_back_restores_the_bytes(tree):
+    links.rewrite(REPOSITORY)  # with badges
     before = contents(tree)
     changed = links.rewrite(OTHER)
     after = contents(tree)
@@ -72,7 +73,68 @@ def test_a_link_in_running_text_follows_and_a_stranger_s_stays(tree):
     assert page.read_text("utf-8") == text.format(OTHER, f"{REPOSITORY}-2")
 
 
+def test_the_readme_shows_badges_only_once_an_address_is_given(tree, capsys):
+    page = tree / "README.md"
+    before = page.read_text("utf-8")
+    page.write_text(links.MARKED.sub(r"\1\3", before), "utf-8")
+    bare = page.read_text("utf-8")
+    links.main([])
+    assert page.read_text("utf-8") == bare
+    assert not re.search("mybinder|colab.research", bare)
+    assert "the README shows no badges until the address is public" in capsys.readouterr().out
+    links.main([OTHER])
+    text = page.read_text("utf-8")
+    assert len(re.findall(r"\[!\[", text)) == len(re.findall(r"\[!\[", links.badges(text))) == 3
+    assert links.MARKED.sub(r"\1\3", text) == bare.replace(REPOSITORY, OTHER)
+    assert "no badges" not in capsys.readouterr().out
+
+
+HUB = "github.com"
+ADDRESSES = {
+    f"https://{HUB}/{OTHER}": OTHER,
+    f"https://{HUB}/{OTHER}.git": OTHER,
+    f"https://me:secret@{HUB}/{OTHER}.git": OTHER,
+    f"git@{HUB}:{OTHER}.git": OTHER,
+    f"ssh://git@{HUB}/{OTHER}.git/": OTHER,
+    f"ssh://git@ssh.{HUB}:443/{OTHER}": OTHER,
+    f"https://{HUB}.example.org/{OTHER}": None,
+    f"https://example.org/{OTHER}.git": None,
+    f"git@{HUB}:a/b/c": None,
+    f"../{OTHER}": None,
+    None: None,
+}
+
+
+def clone_of(address, folder):
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    if address:
+        subprocess.run(["git", "-C", folder, "remote", "add", "origin", address], check=True)
+
+
+@pytest.mark.parametrize("address, name", ADDRESSES.items())
+def test_git_s_origin_is_an_address_where_that_is_at_github(tmp_path, monkeypatch, address, name):
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    assert links.origin() is None
+    clone_of(address, tmp_path)
+    assert links.origin() == name
+
+
+def test_the_origin_of_a_repository_around_it_is_not_its_own(tmp_path, monkeypatch):
+    clone_of(f"https://{HUB}/{OTHER}", tmp_path)
+    monkeypatch.setattr(links, "ROOT", tmp_path / "inside")
+    links.ROOT.mkdir()
+    assert links.origin() is None
+
+
+def test_without_a_name_the_links_follow_git_s_origin(tree):
+    clone_of(f"https://{HUB}/{OTHER}", tree)
+    links.main([])
+    assert links.project()[0] == OTHER
+    assert OTHER in links.badges((tree / "README.md").read_text("utf-8"))
+
+
 def test_a_badge_that_names_a_third_address_is_put_right(tree):
+    links.rewrite(REPOSITORY)  # with badges
     page = tree / "README.md"
     before = page.read_text("utf-8")
     page.write_text(before.replace(REPOSITORY, "a/fork").replace(TAG, "main"), "utf-8")
@@ -81,6 +143,7 @@ def test_a_badge_that_names_a_third_address_is_put_right(tree):
 
 
 def test_a_new_version_reaches_every_badge_and_the_citation(tree):
+    links.rewrite(REPOSITORY)  # with badges
     project = tree / "pyproject.toml"
     text = project.read_text("utf-8")
     project.write_text(text.replace(f'version = "{links.project()[1]}"', 'version = "7.8"'))
@@ -99,6 +162,7 @@ def test_a_run_that_was_interrupted_is_finished_by_the_next(tree, monkeypatch):
             raise KeyboardInterrupt
         replaced.append(replace(*paths))
 
+    links.rewrite(REPOSITORY)  # with badges
     before = contents(tree)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(links.os, "replace", fail_at_the_third)
