@@ -211,17 +211,30 @@ def test_blocks_leave_no_seams(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("frames", [513, 600, 1500])
+def in_pieces(monkeypatch, method, frames, known, piece, **changes):
+    """Magnitudes of so many frames searched as a whole, and by `piece` frames at once."""
+    magnitudes = magnitude_spectrogram(np.resize(chords(), 64 * frames + 192), CONFIG)
+    wanted, settings = known(magnitudes), inversion._settings(method, changes)
+    whole = after(settings.iterations, iterates(wanted, CONFIG, method, **changes))
+    monkeypatch.setattr(inversion, "PIECE", piece)
+    return inversion._found(inversion._goal(wanted, settings), CONFIG, settings), whole
+
+
+@pytest.mark.parametrize("frames", [65, 75, 190])
 @pytest.mark.parametrize("method", ["pghi-fast-griffin-lim", "fast-griffin-lim", "pghi"])
 @pytest.mark.parametrize("known", [np.asarray, reduce_magnitudes])
 def test_a_long_sound_is_found_in_pieces_bit_by_bit_as_if_it_were_one(
     monkeypatch, method, frames, known
 ):
-    magnitudes = magnitude_spectrogram(np.resize(chords(), 64 * frames + 192), CONFIG)
-    wanted, settings = known(magnitudes), inversion._settings(method, {})
-    whole = after(settings.iterations, iterates(wanted, CONFIG, method))
-    monkeypatch.setattr(inversion, "PIECE", 512)
-    found = inversion._found(inversion._goal(wanted, settings), CONFIG, settings)
+    monkeypatch.setattr(inversion, "BLOCK", 32)
+    few = {} if method == "pghi" else dict(iterations=20, reflections=8)
+    found, whole = in_pieces(monkeypatch, method, frames, known, 64, **few)
+    np.testing.assert_array_equal(found, whole)
+
+
+def test_so_it_is_with_the_iterations_and_the_blocks_that_are_usual(monkeypatch):
+    method = "pghi-fast-griffin-lim"
+    found, whole = in_pieces(monkeypatch, method, 1030, reduce_magnitudes, 512)
     np.testing.assert_array_equal(found, whole)
 
 
