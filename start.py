@@ -161,7 +161,7 @@ def do(name, others, options, environment):
     venv = COLAB_VENV if name == "colab" else VENV
     python = prepare(venv, name, options, environment)
     if name in OWN_EXTRA:
-        pip_install(python, venv, ["--editable", ".[%s]" % name], None, environment)
+        pip_install(python, venv, ["--editable", ".[%s]" % name], None, name, environment)
     if name in ALONE:
         return 0
     return start([python] + words(name, others), environment_of(name, environment))
@@ -535,7 +535,7 @@ def prepare(venv, name, options, environment):
     if without:  # and not from source, for which one needs LLVM
         what = ["--editable", ".[playground]", "jupyterlab>=4.2", "--only-binary", "numba,llvmlite"]
     newest = newest or without
-    pip_install(python, venv, what, None if newest else venv.versions, environment)
+    pip_install(python, venv, what, None if newest else venv.versions, name, environment)
     write_stamp(folder, ["newest"] * newest + ["lessons"] * lessons)
     return python
 
@@ -611,8 +611,8 @@ def make_environment(command, folder, environment):
         raise Refusal(wrong % (" ".join(command), folder, last_line(said)))
 
 
-def pip_install(python, venv, what, versions, environment):
-    """Install into an environment; all that pip says is kept for the case that it fails."""
+def pip_install(python, venv, what, versions, name, environment):
+    """Install into an environment for a command; what pip says is kept for when it fails."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"] + what
     answer = ask(command, pip_environment(environment, versions))
     if answer and not answer[0] and has_our_package(os.path.join(ROOT, venv.folder)):
@@ -628,7 +628,7 @@ def pip_install(python, venv, what, versions, environment):
         wrong = "pip installed elsewhere than into %s, as its settings say: take target, prefix or "
         raise Refusal(wrong % venv.folder + "root out of what this lists: pip config list")
     wrong = "The installation did not finish%s (%s has all that pip said)."
-    raise Refusal(wrong % (why_not(said, versions == LOCKED), log))
+    raise Refusal(wrong % (why_not(said, versions == LOCKED, name), log))
 
 
 def has_our_package(folder):
@@ -644,9 +644,9 @@ NETWORK = re.compile(
 )
 
 
-def why_not(said, locked):
+def why_not(said, locked, name):
     """The reason in what pip said, and what to do about it."""
-    again = "run %s again" % call("setup")
+    again = "run %s again" % call(name)
     if NETWORK.search(said):
         return ", because the network did not answer: %s once it does" % again
     if "No space left" in said or "not enough space" in said:
@@ -657,7 +657,7 @@ def why_not(said, locked):
     reason = errors[-1][len("ERROR: ") :].rstrip(".") if errors else last_line(said)
     if locked:
         again += "; if the versions in %s are not to be had for this computer, " % LOCKED
-        again += call("setup VERSIONS=newest") + " takes what is"
+        again += call(name + " VERSIONS=newest") + " takes what is"
     return ": %s; %s" % (reason, again)
 
 

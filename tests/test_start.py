@@ -439,12 +439,13 @@ def test_an_installation_that_fails_says_why_in_one_sentence(checkout, said, tol
     assert result.returncode == 1
     assert first == "Installing into .venv; the first time takes some minutes."
     assert told in sentence and ".venv/pip.log" in sentence
+    assert "C:\\" in told or "run python3 start.py setup again" in sentence
     assert (checkout.root / ".venv" / "pip.log").read_text("utf-8") == said
 
 
 def test_where_the_locked_versions_are_not_to_be_had_the_newest_are_named(checkout):
     checkout.python("python3", "3.12", pip="exit 1")
-    assert "python3 start.py setup VERSIONS=newest takes what is" in checkout.start("setup").stderr
+    assert "python3 start.py lab VERSIONS=newest takes what is" in checkout.start("lab").stderr
     assert "make setup VERSIONS=newest takes what is" in checkout.make("setup").stderr
     assert "VERSIONS" not in checkout.start("setup", "VERSIONS=newest").stderr
 
