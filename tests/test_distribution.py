@@ -111,6 +111,7 @@ def assert_learned_the_same(folder, other):
             np.testing.assert_allclose(a[name], b[name], atol=1e-4)
 
 
+@pytest.mark.keras
 def test_two_workers_learn_what_one_process_learns(alone, two):
     folder, ended = two
     assert [status for status, _, _ in ended] == [0, 0], ended
@@ -120,6 +121,7 @@ def test_two_workers_learn_what_one_process_learns(alone, two):
     )
 
 
+@pytest.mark.keras
 def test_the_chief_alone_writes_and_speaks(alone, two):
     folder, ((_, said, _), (_, nothing, _)) = two
     assert said.startswith(f"{folder}: 2 epochs on 144 vectors; best loss ")
@@ -129,6 +131,7 @@ def test_the_chief_alone_writes_and_speaks(alone, two):
     runs.load(folder)
 
 
+@pytest.mark.keras
 def test_four_workers_learn_what_one_process_learns(alone, data, tmp_path):
     folder = tmp_path / "run"
     ended = together(4, "train", data, "--run", folder, *SMALL, "--workers")
@@ -136,6 +139,7 @@ def test_four_workers_learn_what_one_process_learns(alone, data, tmp_path):
     assert_learned_the_same(folder, alone)
 
 
+@pytest.mark.keras
 def test_a_worker_that_is_killed_stops_all_and_resumed_they_end_as_if_nothing_had_been(
     two, data, tmp_path
 ):
@@ -152,6 +156,7 @@ def test_a_worker_that_is_killed_stops_all_and_resumed_they_end_as_if_nothing_ha
         assert (folder / name).read_bytes() == (two[0] / name).read_bytes()
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("described", [None, "host:2222", '{"cluster": {"worker": ["a:1"]}}'])
 def test_workers_that_nobody_named_are_refused(described, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
@@ -196,10 +201,12 @@ def learned(strategy=None):
     return [*losses, *map(float, held_out), *weights]
 
 
+@pytest.mark.keras
 def test_two_devices_of_a_machine_learn_what_one_learns(devices):
     np.testing.assert_allclose(devices, learned(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.keras
 def test_a_step_is_that_of_keras():
     import keras
 

@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from notebook_rules import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
 def test_a_notebook_that_takes_too_much_is_an_error_and_all_peaks_are_told(tmp_path):
     (tmp_path / "tests").mkdir()

@@ -19,9 +19,6 @@ from cmc_helpers.networks import (
     zero_states,
 )
 
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
 SMALL = dict(features=3, layers=2, units=5, components=4)
 
 
@@ -91,6 +88,7 @@ def numpy_stack(config, model, h):
     return h @ weights["mixture"][0] + weights["mixture"][1]
 
 
+@pytest.mark.keras
 def test_the_network_is_its_equations(network):
     config, model = network
     x = frames()
@@ -99,6 +97,7 @@ def test_the_network_is_its_equations(network):
     np.testing.assert_allclose(output, numpy_stack(config, model, x), atol=1e-5)
 
 
+@pytest.mark.keras
 def test_step_by_step_is_the_whole_sequence_at_once(network):
     config, model = network
     x = frames()
@@ -111,6 +110,7 @@ def test_step_by_step_is_the_whole_sequence_at_once(network):
     assert shapes == [((2, 5),) * CELLS[config.cell]] * 2
 
 
+@pytest.mark.keras
 def test_in_numpy_every_step_is_the_same(network):
     config, model = network
     layers, x = networks.InNumPy(networks.weights(model)), frames()
@@ -124,12 +124,14 @@ def test_in_numpy_every_step_is_the_same(network):
         np.testing.assert_allclose(np.array(numpy_state), np.array(state), atol=1e-5)
 
 
+@pytest.mark.keras
 def test_the_weights_have_the_shapes_that_the_config_names(network):
     config, model = network
     shapes = {name: [w.shape for w in arrays] for name, arrays in networks.weights(model).items()}
     assert networks.weight_shapes(config) == shapes
 
 
+@pytest.mark.keras
 def test_the_state_given_to_step_stays_as_it_was(network):
     config, model = network
     states = zero_states(config, batch=2)
@@ -139,6 +141,7 @@ def test_the_state_given_to_step_stays_as_it_was(network):
             np.testing.assert_array_equal(part, np.zeros((2, 5)))
 
 
+@pytest.mark.keras
 def test_the_future_changes_nothing_before_it(network):
     config, model = network
     x, changed = frames(), frames()
@@ -150,7 +153,10 @@ def test_the_future_changes_nothing_before_it(network):
     assert (after[:5] > 0).all() == (after > 0).any() == remembered
 
 
+@pytest.mark.keras
 def test_a_saved_network_loads_without_custom_objects(network, tmp_path):
+    import keras
+
     _, model = network
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
@@ -162,6 +168,7 @@ def test_a_mixture_is_2k_plus_km_numbers():
     assert NetworkConfig(features=7, components=1).outputs == 9
 
 
+@pytest.mark.keras
 def test_without_a_mixture_the_output_is_a_mean():
     config = NetworkConfig(features=7, components=0, layers=1, units=4)
     output = build(config)(frames(features=7))
@@ -171,6 +178,7 @@ def test_without_a_mixture_the_output_is_a_mean():
     np.testing.assert_array_equal(np.exp(mixture.log_weights), np.ones((2, 50, 1)))
 
 
+@pytest.mark.keras
 def test_squared_error_is_the_likelihood_of_one_gaussian_but_for_a_constant():
     config = NetworkConfig(features=3, components=0)
     y, output = np.random.default_rng(0).normal(size=(2, 4, 5, 3))
@@ -180,6 +188,7 @@ def test_squared_error_is_the_likelihood_of_one_gaussian_but_for_a_constant():
     np.testing.assert_allclose(nats, errors / 2 + 1.5 * np.log(2 * np.pi))
 
 
+@pytest.mark.keras
 def test_the_loss_of_a_mixture_is_the_same_fused_or_not():
     config = NetworkConfig(**SMALL)
     y, output = np.zeros((1, 2, 3), np.float32), np.ones((1, 2, config.outputs), np.float32)
@@ -187,12 +196,14 @@ def test_the_loss_of_a_mixture_is_the_same_fused_or_not():
     np.testing.assert_allclose(np.asarray(loss(config)(y, output)), expected, rtol=1e-6)
 
 
+@pytest.mark.keras
 def test_the_papers_network_has_505020_parameters():
     model = build(NetworkConfig(features=100, stack="paper"))
     per_layer = 4 * ((100 + 100) * 100 + 100)
     assert model.count_params() == 5 * per_layer + (100 + 1) * 1020 == 505_020
 
 
+@pytest.mark.keras
 def test_the_residual_network_adds_a_projection_and_norms():
     n, u, layers, outputs = 3, 5, 2, 20
     model = build(NetworkConfig(**SMALL))
@@ -200,6 +211,7 @@ def test_the_residual_network_adds_a_projection_and_norms():
     assert model.count_params() == layers * lstm + projection + norms + (u + 1) * outputs
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_penalty_is_half_lambda_times_the_sum_of_squares(stack):
     model = build(NetworkConfig(**SMALL, stack=stack), weight_penalty=0.3)
@@ -226,6 +238,8 @@ def gradient_by_hand(y, output, components, floor):
 
 
 def loss_and_gradient(config, y, output):
+    import tensorflow as tf
+
     output = tf.convert_to_tensor(output)
     with tf.GradientTape() as tape:
         tape.watch(output)
@@ -234,6 +248,7 @@ def loss_and_gradient(config, y, output):
     return loss.numpy(), tape.gradient(total, output).numpy()
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-4), ("float64", 1e-10)])
 def test_the_loss_and_its_gradient_are_those_on_paper(dtype, tolerance):
     config = NetworkConfig(**SMALL, sigma_floor=0.1)
@@ -246,6 +261,7 @@ def test_the_loss_and_its_gradient_are_those_on_paper(dtype, tolerance):
     np.testing.assert_allclose(gradient, wanted, atol=tolerance * np.abs(wanted).max())
 
 
+@pytest.mark.keras
 def test_the_gradient_is_the_slope_of_the_loss():
     config = NetworkConfig(**SMALL)
     rng = np.random.default_rng(0)
@@ -257,6 +273,7 @@ def test_the_gradient_is_the_slope_of_the_loss():
     np.testing.assert_allclose(slopes, gradient[0, 0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("size", [1e4, -1e4])
 def test_no_output_makes_the_loss_or_its_gradient_infinite(size):
     config = NetworkConfig(features=100, components=10)
@@ -311,6 +328,7 @@ def test_a_network_is_told_in_words(config, words):
     assert in_words(config) == words
 
 
+@pytest.mark.keras
 def test_several_frames_are_one_wide_vector():
     config = NetworkConfig(features=3, layers=1, units=4, components=2, frames=4)
     assert config.width == 12 and config.outputs == 2 * 2 + 2 * 12
@@ -320,6 +338,7 @@ def test_several_frames_are_one_wide_vector():
     assert networks.weight_shapes(config)["project"] == [(12, 4), (4,)]
 
 
+@pytest.mark.keras
 def test_the_loss_counts_for_one_frame():
     one = NetworkConfig(features=12, components=2)
     four = NetworkConfig(features=3, components=2, frames=4)
@@ -339,6 +358,7 @@ def test_feature_scales_are_numbers_whose_product_is_1():
     assert networks.feature_scales(output, NetworkConfig(features=3, components=4)) == 1.0
 
 
+@pytest.mark.keras
 def test_the_loss_with_feature_scales_is_the_density_of_ellipses():
     """Component k is a normal with the covariance σ_k² diag(s²): SciPy's, of y itself."""
     rng = np.random.default_rng(1)
@@ -358,9 +378,13 @@ def test_the_loss_with_feature_scales_is_the_density_of_ellipses():
         np.testing.assert_allclose(nats, -scipy.special.logsumexp(logs), rtol=1e-5)
 
 
+@pytest.mark.keras
 def test_scales_learn_from_the_ellipses_and_means_from_the_spheres():
     """The gradient: of weights, means and their own σ, the isotropic mixture's; of the rest, the
     loss's; and what the loss says is the density of the ellipses."""
+    import keras
+    import tensorflow as tf
+
     rng = np.random.default_rng(2)
     y, output = rng.normal(size=(6, 3)), rng.normal(size=(6, SCALED.outputs))
 
