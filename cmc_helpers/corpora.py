@@ -103,7 +103,7 @@ def build_corpus(folder, output, config, hold_out=0.1, seed=0, jobs=1, progress=
         raise CorpusError(
             f"{folder} is not a folder of recordings: give the folder that holds them"
         )
-    if output.resolve() == folder.resolve():
+    if output.exists() and output.samefile(folder):  # also where a and A are one name
         raise CorpusError(f"{folder} holds the recordings: choose another folder for the corpus")
     inside = output.resolve()
     recordings = sorted(

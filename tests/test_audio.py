@@ -426,6 +426,21 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, name, wa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("missing", ["sys.stderr", "descriptor"])
+def test_sound_is_read_where_there_is_no_standard_error(tmp_path, monkeypatch, missing):
+    """pythonw has neither; IDLE has a window in place of the file descriptor."""
+
+    def closed(descriptor):
+        raise OSError(9, "Bad file descriptor")
+
+    write_audio(tmp_path / "a.wav", seconds_of_noise(1, -20))
+    if missing == "sys.stderr":
+        monkeypatch.setattr("sys.stderr", None)
+    else:
+        monkeypatch.setattr("os.dup", closed)
+    assert len(read_audio(tmp_path / "a.wav")) == 8000
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
 def test_a_disk_that_is_full_at_the_very_end_keeps_the_older_file(tmp_path, suffix):
     path, noise = tmp_path / f"sound.{suffix}", seconds_of_noise(2, -20)

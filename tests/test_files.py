@@ -1,5 +1,6 @@
 """Files are read or written whole, or refused in one sentence."""
 
+import ast
 import io
 import os
 import pickle
@@ -10,6 +11,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from notebook_rules import ROOT
 
 from cmc_helpers import files
 from cmc_helpers.files import (
@@ -233,6 +235,23 @@ def test_where_nothing_can_be_locked_files_are_written_all_the_same(tmp_path, mo
     with locked(tmp_path), replacing(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+# --- The same bytes on every system ---
+
+
+def test_text_is_written_with_its_encoding_and_its_line_ends_named():
+    """Windows would take others. What a test on Linux cannot see, the source says."""
+    writes = []
+    for path in (ROOT / "cmc_helpers").rglob("*.py"):
+        calls = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)]
+        for call in calls:
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            given = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+            if name == "write_text" or (name == "open" and "w" in given):
+                named = {keyword.arg for keyword in call.keywords}
+                writes.append("newline" in named and ("encoding" in named or "utf-8" in given))
+    assert len(writes) >= 6 and all(writes)
 
 
 # --- What others wrote ---

@@ -56,6 +56,22 @@ def test_what_was_held_back_is_written_when_the_start_fails(capfd):
     assert capfd.readouterr().err == "the library is missing\n"
 
 
+@pytest.mark.parametrize("missing", ["sys.stderr", "descriptor"])
+def test_without_standard_error_nothing_is_held_back_and_no_bar_is_drawn(monkeypatch, missing):
+    """pythonw has neither; IDLE has a window in place of the file descriptor."""
+
+    def closed(descriptor):
+        raise OSError(9, "Bad file descriptor")
+
+    if missing == "sys.stderr":
+        monkeypatch.setattr("sys.stderr", None)
+    else:
+        monkeypatch.setattr("os.dup", closed)
+    with notebook._held_back_stderr(), notebook.terminal_progress("Waiting") as progress:
+        progress(1, 2)
+        progress(2, 2)
+
+
 def test_only_what_is_written_meanwhile_is_held_back(capfd):
     with notebook._held_back_stderr():
         os.write(2, b"chatter\n")

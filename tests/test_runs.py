@@ -28,6 +28,12 @@ def change_settings(folder, **changes):
     (folder / "config.json").write_text(json.dumps(settings | changes))
 
 
+def test_a_name_that_is_no_text_comes_back_from_the_settings(tmp_path):
+    settings = {"data": {"name": "b\udcff ♭"}}
+    runs.write_settings(tmp_path, settings)
+    assert runs.read_settings(tmp_path)["data"] == settings["data"]
+
+
 def test_a_run_carries_everything(audio_run, vectors_run):
     run = runs.load(audio_run)
     assert run.features.name == "default" and run.network.features == 100

@@ -23,6 +23,12 @@ def columns(vectors):
     return [tuple(np.flatnonzero(row)) for row in vectors]
 
 
+def test_lines_are_read_however_they_end(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbf1;0\r\n0;1\r\n")
+    np.testing.assert_array_equal(read_csv(path), np.eye(2))
+
+
 def test_cyclic_is_figure_4():
     assert columns(cyclic(16)) == [(t % 7,) for t in range(16)]
     assert cyclic(16).shape == (16, 7)
