@@ -34,7 +34,7 @@ def join_workers():
     if keras.backend.backend() != "tensorflow":
         raise TrainingError(
             f"several workers need TensorFlow, not {keras.backend.backend()}: leave out --workers "
-            "or unset KERAS_BACKEND"
+            "or install TensorFlow"
         )
     try:
         described = parse_json(os.environ.get("TF_CONFIG", ""))
