@@ -265,7 +265,8 @@ def torch_step(size):
     import os
 
     k, m = size.mixtures, size.features
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    known = hasattr(os, "sched_getaffinity")  # not on every system
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if known else os.cpu_count())
     torch.manual_seed(0)
 
     class Network(torch.nn.Module):

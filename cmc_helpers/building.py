@@ -11,6 +11,7 @@ import math
 import multiprocessing.connection
 import os
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -316,10 +317,11 @@ def _held(folder):
 
 
 def usable_cpus():
-    """How many processes can compute at once: those of the system that this one may use."""
+    """How many processes to compute with: one for each CPU that this one may use."""
     with suppress(AttributeError):  # not on every system
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cpus = os.cpu_count() or 1
+    return min(cpus, _WINDOWS_PROCESSES) if sys.platform == "win32" else cpus
 
 
 @contextmanager

@@ -109,6 +109,9 @@ def test_a_system_that_does_not_tell_which_processors_may_be_used_says_how_many(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert building.usable_cpus() == 6
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "cpu_count", lambda: 128)
+    assert building.usable_cpus() == 61
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert building.usable_cpus() == 1
 
