@@ -43,6 +43,7 @@ def jax(tmp_path_factory):
     return folder
 
 
+@pytest.mark.keras
 def test_what_jax_has_trained_is_worth_the_same_on_tensorflow(jax):
     run = runs.load(jax / "run")
     assert "jax" in run.settings["versions"]
@@ -57,6 +58,7 @@ def test_what_jax_has_trained_is_worth_the_same_on_tensorflow(jax):
     assert abs(np.concatenate(found).mean() - min(losses)) < 1e-4
 
 
+@pytest.mark.keras
 def test_a_training_begun_on_jax_goes_on_on_tensorflow(jax, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(jax / "run", folder)

@@ -107,6 +107,7 @@ def tiny(benchmark, monkeypatch, capsys):
     return run
 
 
+@pytest.mark.keras
 def test_training_is_timed_with_and_without_pytorch_and_measured_by_the_machines_own_speed(tiny):
     (line,) = [line for line in tiny("--torch", "/nonexistent") if line.startswith("PyTorch, nn")]
     assert line.split("  ")[-1].strip() == "cannot be started"
@@ -137,6 +138,7 @@ def test_a_frame_costs_what_its_matrix_products_cost(benchmark):
     assert flop == 6 * weights - 2 * 60 * 100
 
 
+@pytest.mark.keras
 def test_ingredients_are_compared_in_a_table(benchmark, monkeypatch, tmp_path, capsys):
     (tmp_path / "sounds").mkdir()
     for number in range(4):

@@ -315,6 +315,7 @@ def test_a_csv_file_is_trained_on_with_the_settings_given(whole, material):
     assert runs.read_settings(run)["training"] == asdict(config) | changes
 
 
+@pytest.mark.keras
 def test_a_network_without_memory_and_mixture_is_trained_and_goes_on(done, refused, material):
     run, out = material / "means", material / "means.csv"
     kind = ["--cell", "dense", "--mixtures", 0]
@@ -333,6 +334,7 @@ def test_fewer_epochs_than_are_done_are_refused(refused, whole, material):
     assert runs.read_settings(run) == settings
 
 
+@pytest.mark.keras
 def test_a_folder_of_recordings_is_trained_on_and_resumed_as_it_began(
     warned, refused, material, tmp_path
 ):
@@ -418,6 +420,7 @@ def test_the_runs_that_ship_are_listed_and_found_by_name(
     assert len(sequences.read_csv(tmp_path / "o.csv")) == 3
 
 
+@pytest.mark.keras
 def test_evaluate_says_every_number_beside_that_of_real_music(done, load_once):
     clip = corpora.sample_path("bach_prelude.flac")
     lines = done("evaluate", "passage", clip, "--clips", 2, "--seconds", 20).splitlines()

@@ -72,6 +72,7 @@ def test_clips_begin_after_other_primers_with_other_seeds(run):
         np.testing.assert_array_equal(clips[seed], wanted.vectors[0])
 
 
+@pytest.mark.keras
 def test_a_passage_learnt_by_heart_is_evaluated(run, passage):
     seen = []
     found = evaluation.evaluate(run, passage, 2, 20, lambda *progress: seen.append(progress))

@@ -48,6 +48,7 @@ def test_targets_are_the_inputs_moved_up_by_one_line():
         np.testing.assert_array_equal(targets[s], vectors[s + 1 : s + 51])
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("name", ["FFNN", "LSTM + MDN"])
 def test_a_compiled_step_is_keras_train_on_batch(name, bounce):
     network = experiments.four_networks(8)[name]
@@ -62,6 +63,7 @@ def test_a_compiled_step_is_keras_train_on_batch(name, bounce):
         np.testing.assert_allclose(mine, keras_s, atol=1e-4)
 
 
+@pytest.mark.keras
 def test_the_step_size_sinks_to_a_fiftieth_and_the_gradient_is_clipped():
     model = networks.build(experiments.four_networks(2)["FFNN"])
     optimizer = experiments.adam(model, 100)
@@ -73,6 +75,7 @@ def test_the_step_size_sinks_to_a_fiftieth_and_the_gradient_is_clipped():
     assert optimizer.global_clipnorm == 1.0
 
 
+@pytest.mark.keras
 def test_learning_reduces_the_loss_and_tells_how_far_it_is(bounce):
     network, told = experiments.four_networks(8)["FFNN"], []
     cost, (inputs, targets) = networks.loss(network), experiments.windows(bounce)
@@ -87,12 +90,14 @@ def test_learning_reduces_the_loss_and_tells_how_far_it_is(bounce):
     assert losses[1] < losses[0] / 2
 
 
+@pytest.mark.keras
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(bounce):
     network = experiments.four_networks(8)["FFNN"]
     first, again, other = (experiments.learn(network, bounce, 3, seed=n) for n in (0, 0, 1))
     assert weights(first) == weights(again) != weights(other)
 
 
+@pytest.mark.keras
 def test_noise_is_drawn_anew_for_every_update_on_inputs_only(bounce, monkeypatch):
     seen = []
     step = lambda model, cost, optimizer: lambda *batch: seen.append(batch)  # noqa: E731
@@ -107,6 +112,7 @@ def test_noise_is_drawn_anew_for_every_update_on_inputs_only(bounce, monkeypatch
     assert np.std(first - second) == pytest.approx(0.05 * 2**0.5, rel=0.05)
 
 
+@pytest.mark.keras
 def test_without_noise_the_inputs_are_the_vectors(bounce, monkeypatch):
     seen = []
     step = lambda model, cost, optimizer: lambda *batch: seen.append(batch)  # noqa: E731
@@ -115,6 +121,7 @@ def test_without_noise_the_inputs_are_the_vectors(bounce, monkeypatch):
     np.testing.assert_array_equal(seen[0][0], experiments.windows(bounce)[0])
 
 
+@pytest.mark.keras
 def test_a_run_in_memory_generates_what_the_weights_say(bounce):
     network = experiments.four_networks(8)["FFNN"]
     run = experiments.in_memory(network, networks.build(network), bounce[:5])
@@ -125,11 +132,13 @@ def test_a_run_in_memory_generates_what_the_weights_say(bounce):
     np.testing.assert_allclose(made[1:], run.model(answer)[0], atol=1e-6)
 
 
+@pytest.mark.keras
 def test_the_primer_is_the_first_64_vectors(bounce):
     run = experiments.learn(experiments.four_networks(8)["FFNN"], bounce, 1)
     np.testing.assert_array_equal(run.primer, bounce[:64])
 
 
+@pytest.mark.keras
 def test_an_lstm_with_a_mixture_bounces_for_200_lines(bounce):
     run = experiments.learn(experiments.four_networks(8)["LSTM + MDN"], bounce)
     mean, largest = free_run(run, bounce)
@@ -137,6 +146,7 @@ def test_an_lstm_with_a_mixture_bounces_for_200_lines(bounce):
     assert largest <= LARGEST
 
 
+@pytest.mark.keras
 def test_a_network_without_memory_does_not_bounce(bounce):
     run = experiments.learn(experiments.four_networks(8)["FFNN"], bounce)
     mean, largest = free_run(run, bounce)
@@ -144,6 +154,7 @@ def test_a_network_without_memory_does_not_bounce(bounce):
     assert largest > 5 * LARGEST
 
 
+@pytest.mark.keras
 def test_a_network_without_memory_walks_in_a_circle():
     cyclic = sequences.cyclic(264)
     run = experiments.learn(experiments.four_networks(7)["FFNN"], cyclic, input_noise=0)

@@ -24,6 +24,7 @@ FLOOR = 1 - np.log(2) / (1 + np.log(2) / 100)
 NOTHING = dict(layers=1, units=2, components=1, stack="paper", sigma_floor=FLOOR)
 
 
+@pytest.mark.keras
 def test_of_a_network_that_knows_nothing_it_is_scipys_normal():
     network = NetworkConfig(3, **NOTHING)
     x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
@@ -32,6 +33,7 @@ def test_of_a_network_that_knows_nothing_it_is_scipys_normal():
     np.testing.assert_allclose(nats, wanted, rtol=1e-5)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("frames", [1, 2, 4])
 def test_several_frames_at_once_are_as_likely_as_one_after_the_other(frames):
     network = NetworkConfig(3, **NOTHING, frames=frames)
@@ -42,6 +44,7 @@ def test_several_frames_at_once_are_as_likely_as_one_after_the_other(frames):
     np.testing.assert_allclose(nats.mean() * len(nats) / 3, wanted, rtol=1e-5)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("frames", [1, 4])
 def test_a_recording_of_many_hours_is_judged_by_parts(monkeypatch, frames):
     network = NetworkConfig(3, **NOTHING, frames=frames)
@@ -58,6 +61,7 @@ def test_a_recording_of_many_hours_is_judged_by_parts(monkeypatch, frames):
     assert likelihood.copying(corpus) == pytest.approx(copied)
 
 
+@pytest.mark.keras
 def test_the_normaliser_changes_the_unit_and_not_the_density():
     """y = x · matrix is standard normal: then x is normal with covariance (matrix matrixᵀ)⁻¹."""
     rng = np.random.default_rng(1)
@@ -70,6 +74,7 @@ def test_the_normaliser_changes_the_unit_and_not_the_density():
     np.testing.assert_allclose(nats, wanted, rtol=1e-4)
 
 
+@pytest.mark.keras
 def test_features_that_are_roots_give_the_density_of_amplitudes():
     """If √a is standard normal, a ≥ 0 has the density N(√a) / (2 √a)."""
     network, config = NetworkConfig(3, **NOTHING), FeatureConfig.preset("default")
@@ -88,12 +93,14 @@ def test_copying_is_the_likelihood_of_the_differences():
     assert nats == pytest.approx(5 * scipy.stats.norm(0, 0.2).entropy(), abs=0.12)
 
 
+@pytest.mark.keras
 def test_a_trained_run_foresees_better_than_copying():
     run = runs.load(runs.find("passage"))
     corpus = corpora.open_corpus(corpora.sample_path("bach_prelude.flac"), run.features)
     assert likelihood.held_out(run, corpus) < likelihood.copying(corpus) - 50
 
 
+@pytest.mark.keras
 def test_a_piece_without_a_past_is_refused():
     run = blind_run(NetworkConfig(3, **NOTHING, frames=4), Normaliser.identity(12))
     with pytest.raises(ValueError, match="7 frames are too few"):

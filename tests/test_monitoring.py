@@ -45,6 +45,7 @@ def test_the_line_tells_loss_held_out_loss_and_speed(monkeypatch):
     assert seen[9] == (10, 15, "loss 2.00, held-out 10.00, 20 frames/s")
 
 
+@pytest.mark.keras
 def test_curves_for_tensorboard_can_be_read_again(tmp_path):
     tf = pytest.importorskip("tensorflow")
     follow(Monitor(CONFIG, 5, tensorboard=tmp_path / "logs"))
@@ -64,6 +65,7 @@ def test_curves_for_tensorboard_can_be_read_again(tmp_path):
     }
 
 
+@pytest.mark.keras
 def test_a_folder_that_cannot_hold_the_curves_is_refused(tmp_path):
     pytest.importorskip("tensorflow")
     (tmp_path / "file").write_text("in the way")

@@ -28,6 +28,7 @@ def python(code, **variables):
     )
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("level", ["0", "2"])
 def test_tensorflow_starts_computes_and_compiles_without_a_word(level):
     pytest.importorskip("tensorflow")

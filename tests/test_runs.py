@@ -135,6 +135,7 @@ def test_a_model_that_is_not_what_the_config_says_is_refused(copied, network):
         runs.load(copied)
 
 
+@pytest.mark.keras
 def test_another_network_of_the_same_name_is_refused(copied):
     stored = json.loads((copied / "config.json").read_text())["network"]
     other = networks.build(NetworkConfig(**(stored | {"units": 16})))
@@ -143,6 +144,7 @@ def test_another_network_of_the_same_name_is_refused(copied):
         runs.load(copied)
 
 
+@pytest.mark.keras
 def test_weights_that_are_not_numbers_are_refused(copied):
     run = runs.load(copied)
     run.model.set_weights([np.full_like(w, np.nan) for w in run.model.get_weights()])
@@ -151,6 +153,7 @@ def test_weights_that_are_not_numbers_are_refused(copied):
         runs.load(copied)
 
 
+@pytest.mark.keras
 def test_what_a_stranger_wrote_beside_the_weights_is_not_even_read(copied):
     """A .keras file's config.json may name any class and hold a pickled lambda."""
     before = runs.load(copied).weights
@@ -218,6 +221,7 @@ def refusal(folder, megabytes=20):
     return str(caught.value)
 
 
+@pytest.mark.keras
 def test_a_lambda_in_a_model_does_not_run(copied):
     import keras
 
@@ -242,6 +246,7 @@ def test_a_pickle_in_the_place_of_a_file_is_not_opened(copied, name):
     assert name in refusal(copied)
 
 
+@pytest.mark.keras
 def test_a_pickle_in_an_archive_is_not_opened(copied):
     hostile = np.array([Hostile()])
     np.savez(copied / "normaliser.npz", offset=hostile, matrix=hostile)

@@ -64,6 +64,7 @@ def test_a_run_is_about_10_megabytes_at_most(name):
     assert sum(path.stat().st_size for path in (SAMPLES / "runs" / name).iterdir()) < 10e6
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("name", ["passage", "singer"])
 def test_what_a_run_of_a_clip_foresees_is_as_measured(name, make_runs):
     run = runs.load(SAMPLES / "runs" / name)

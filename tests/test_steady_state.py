@@ -29,6 +29,7 @@ def run(tmp_path):
     return replace(experiments.in_memory(config, networks.build(config), primer), folder=tmp_path)
 
 
+@pytest.mark.keras
 def test_a_network_of_squared_error_keeps_its_means_and_gets_the_sigma_of_its_error(
     steady_state, run
 ):
@@ -41,6 +42,7 @@ def test_a_network_of_squared_error_keeps_its_means_and_gets_the_sigma_of_its_er
     assert not np.allclose(noisy, same, atol=0.1)
 
 
+@pytest.mark.keras
 def test_dropout_leaves_out_a_share_of_h_and_none_of_the_memory(steady_state, run):
     layers = steady_state.Dropped(run.layers, np.random.default_rng(0))
     x, state = np.ones((5000, 4), np.float32), (np.ones((5000, 4), np.float32),) * 2

@@ -49,6 +49,7 @@ def test_who_is_stopped_during_the_first_imports_says_a_sentence(signals):
     assert result.stderr == "cmc: stopped: nothing had begun\n"
 
 
+@pytest.mark.keras
 def test_who_is_stopped_while_tensorflow_starts_says_a_sentence(tmp_path):
     data, run = ROOT / "data_samples" / "cyclic.csv", tmp_path / "run"
     result = cmc("tensorflow", ["SIGTERM"] * 2, "train", data, "--run", run)

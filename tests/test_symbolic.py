@@ -260,6 +260,7 @@ def test_windows_are_shuffled_and_moved_by_the_generator_only():
 # ------------------------------------------------------------------------------ the network
 
 
+@pytest.mark.keras
 def test_the_numpy_network_is_the_keras_network(tmp_path):
     from cmc_helpers import networks
     from cmc_helpers.notebook import set_seed
