@@ -20,6 +20,7 @@ import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from functools import cache
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,8 +56,22 @@ CHOICES = {
     "by weight": dict(strategy="sample"),
 }
 FEW = {name: CHOICES[name] for name in ("greedy", "τ = 0.9, by weight", "by weight")}
-FULL = SimpleNamespace(updates=500, batch=32, steps=256, clips=32, seconds=60, seeds=(0, 1, 2))
-SMALL = SimpleNamespace(updates=2, batch=2, steps=16, clips=1, seconds=6, seeds=(0,))
+FULL = SimpleNamespace(
+    updates=500,
+    batch=32,
+    steps=256,
+    clips=32,
+    seconds=60,
+    seeds=(0, 1, 2),
+    shares=SHARES,
+    shape={},  # of the networks, where they differ from `NETWORKS`
+    workers=os.cpu_count(),
+)
+SMALL = SimpleNamespace(
+    **vars(FULL)
+    | dict(updates=2, batch=2, steps=16, clips=1, seconds=6, seeds=(0,), shares=(0.0, 1.0))
+    | dict(shape=dict(layers=1, units=8), workers=1)
+)
 
 
 def main(arguments=None):
@@ -84,9 +99,9 @@ def compare(data, size, work, output):
         for number, (seed, name) in enumerate(jobs):
             trained(corpus, name, seed, size, work)
             progress(number + 1, len(jobs), name)
-    cells = [(name, seed, *way) for seed, name in jobs for way in ways(name)]
+    cells = [(name, seed, *way) for seed, name in jobs for way in ways(name, size.shares)]
     found = []
-    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(size.workers, mp_context=get_context("spawn"))
     with pool, terminal_progress("Running free") as progress:
         waiting = [pool.submit(cell, data, size, work, *one) for one in cells]
         for future in waiting:
@@ -111,13 +126,13 @@ def networks_of(size):
     return product(size.seeds, NETWORKS)
 
 
-def ways(name):
+def ways(name, shares=SHARES):
     """All that is done with a network: (name of the choice, share of σ, dropout)."""
     if name in ("squared error", "K = 1"):
-        return product(ONE, SHARES, [False])
+        return product(ONE, shares, [False])
     if name == "paper's stack":
-        return product(FEW, SHARES, [False, True])
-    return product(CHOICES, SHARES, [False])
+        return product(FEW, shares, [False, True])
+    return product(CHOICES, shares, [False])
 
 
 def folder_of(work, name, seed):
@@ -138,7 +153,7 @@ def trained(corpus, name, seed, size, work):
     folder = folder_of(work, name, seed)
     if (folder / runs.MODEL).exists():
         return
-    network = NetworkConfig(corpus.width, **NETWORKS[name])
+    network = NetworkConfig(corpus.width, **NETWORKS[name] | size.shape)
     config = training.TrainingConfig(
         epochs=1,
         batches_per_epoch=size.updates,
@@ -244,7 +259,7 @@ def cell(data, size, work, name, seed, choice, share, dropout):
     kept = work / "cells" / f"{name}_{seed}_{choice}_{share}_{dropout}.json".replace(" ", "_")
     if kept.exists():
         return json.loads(kept.read_text("utf-8"))
-    corpus = corpora.open_corpus(data)
+    corpus = opened(data)
     primers, real = heard(corpus, size.clips)
     run = runs.load(folder_of(work, name, seed))
     if not run.network.components:
@@ -266,6 +281,12 @@ def cell(data, size, work, name, seed, choice, share, dropout):
     kept.parent.mkdir(parents=True, exist_ok=True)
     write(kept, found)
     return found
+
+
+@cache
+def opened(data):
+    """The corpus, once for all cells of a process."""
+    return corpora.open_corpus(data)
 
 
 def of_real_music(corpus):
