@@ -662,23 +662,26 @@ def test_a_name_that_is_no_text_is_spelled_out(settings, material, tmp_path):
 
 @pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
 def test_where_there_is_no_output_the_work_is_done_and_the_status_tells(closed, material, tmp_path):
-    """As under pythonw; and a file descriptor that is closed becomes nobody's file."""
-    code = "import os, sys\nfor name in {names}:\n"
-    code += "    os.close({numbers}[name]); setattr(sys, name, None)\n" + RUN
+    """As under pythonw; and a file descriptor that is closed is not given to a file of ours."""
     numbers = {"stdin": 0, "stdout": 1, "stderr": 2}
-    names = list(numbers)[numbers[closed] :]
-    code = code.format(names=names, numbers=numbers)
+    closes = "import os, sys\n"
+    for name in list(numbers)[numbers[closed] :]:
+        closes += f"os.close({numbers[name]}); sys.{name} = None\n"
     output = tmp_path / "f.csv"
-    assert said("features", material / "glide.wav", "-o", output, code=code)[0] == 0
+    assert said("features", material / "glide.wav", "-o", output, code=closes + RUN)[0] == 0
     assert len(sequences.read_csv(output)) > 9
-    assert said("features", tmp_path / "none.wav", "-o", output, code=code)[0] == 2
+    assert said("features", tmp_path / "none.wav", "-o", output, code=closes + RUN)[0] == 2
+    opens = "from cmc_helpers.__main__ import _let_everything_be_said; _let_everything_be_said()\n"
+    opens += "with open(sys.argv[1]) as file: os._exit(file.fileno())"
+    assert said(output, code=closes + opens)[0] > 2
 
 
 def test_a_warning_or_a_mistake_without_standard_error_is_no_mistake_of_ours(
-    material, tmp_path, monkeypatch
+    material, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.setattr(sys, "stderr", None)
     assert cmc("features", tmp_path / "none.wav", "-o", tmp_path / "f.csv") == 2
+    assert capfd.readouterr() == ("", "")  # what is said of a mistake is no result
     assert cmc("corpus", material / "recordings", "-o", tmp_path / "c", "--jobs", 1) == 0
 
 
