@@ -176,11 +176,12 @@ def stale():
 
 
 def checksum(path):
-    """Of what a run can change: code, tags and outputs that are compared; words may be mended."""
+    """Of what a run can change: code, tags and outputs that are compared; words may be mended, and
+    so may the set-up cell."""
     compared = [
-        [cell.source, cell.metadata.get("tags"), [_compared(output) for output in cell.outputs]]
+        [cell.source, tags, [_compared(output) for output in cell.outputs]]
         for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code"
+        if cell.cell_type == "code" and "setup" not in (tags := cell.metadata.get("tags", []))
     ]
     text = json.dumps(compared, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

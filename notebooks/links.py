@@ -4,11 +4,12 @@
 
 The address stands in pyproject.toml, under project.urls, and the release follows from the version
 beside it. With a name, or where git's origin is at GitHub, that address is changed first, and the
-README gets its badges: before, nobody knows whether they would lead anywhere. Then set-up cells,
-CITATION.cff and whatever else named the old address are made to agree. A second run changes
-nothing.
+README and the lessons get their badges: before, nobody knows whether they would lead anywhere.
+Then set-up cells, CITATION.cff and whatever else named the old address are made to agree. A second
+run changes nothing.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -27,15 +28,19 @@ REMOTE = re.compile(
     r"(.+?)(?:\.git)?/?"
 )
 
-# In the README, between its two marks, and nowhere else.
+# Badges stand between two marks, in the README and in the first cell of a lesson.
 MARKED = re.compile(r"(<!-- badges: .*? -->\n)(.*?)(<!-- to here -->)", re.DOTALL)
-BADGES = """
+README = """
 [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{name}/{tag}?urlpath=lab/tree/notebooks/00_start_here.ipynb)
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{name}/blob/{tag}/notebooks/00_start_here.ipynb)
 
 Without code, in the browser:
 [![Open the playground in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{name}/{tag}?urlpath=voila/render/notebooks/playground.ipynb)
 
+"""
+LESSON = """\
+[![Open in Binder](badges/binder.svg)](https://mybinder.org/v2/gh/{name}/{tag}?urlpath=lab/tree/notebooks/{page})
+[![Open in Colab](badges/colab.svg)](https://colab.research.google.com/github/{name}/blob/{tag}/notebooks/{page})
 """
 
 
@@ -69,7 +74,7 @@ def origin():
 
 def rewrite(name=None):
     """Make all files follow pyproject.toml; with a `name`, "owner/name", that is written there, and
-    badges into the README.
+    badges into the README and the lessons.
 
     Returns the paths of the files that changed. Raises LinksError for a name that GitHub would not
     take, and then touches nothing.
@@ -83,16 +88,29 @@ def rewrite(name=None):
     cited = re.findall(rf"(?m)^repository-code: {GITHUB}(.+)$", last.read_text("utf-8"))
     # The citation comes last: it keeps the old name for a run that was interrupted.
     paths = [*first, *(path for path in _files() if path not in (*first, last)), last]
-    badged = [readme] if given else []
-    return [path for path in paths if _edit(path, {stated, *cited}, name, version, path in badged)]
+    return [path for path in paths if _edit(path, {stated, *cited}, name, version, given)]
 
 
 def badges(text):
-    """The badges in the text of the README, "" if it shows none."""
+    """The badges in the text of the README or of a lesson's first cell, "" if it shows none."""
     return MARKED.search(text)[2].strip()
 
 
-def _edit(path, old, name, version, badged=False):
+def badged(path, text, name, version):
+    """The `text` of the README or of a lesson with its badges; of any other file as it is."""
+    words = {"name": name, "tag": tag(version), "page": path.name}
+    if path == ROOT / "README.md":
+        return MARKED.sub(rf"\g<1>{README.format(**words)}\g<3>", text)
+    if path.suffix != ".ipynb" or path.parent != ROOT / "notebooks":
+        return text
+    page = json.loads(text)
+    first = page["cells"][0]
+    source = MARKED.sub(rf"\g<1>{LESSON.format(**words)}\g<3>", "".join(first["source"]))
+    first["source"] = source.splitlines(keepends=True)
+    return json.dumps(page, indent=1, ensure_ascii=False, sort_keys=True) + "\n"  # as nbformat does
+
+
+def _edit(path, old, name, version, with_badges):
     """Write `name` and `version` into one file, where it has links, and badges if it is to have
     them; returns whether it changed."""
     before = path.read_bytes().decode("utf-8")
@@ -108,8 +126,7 @@ def _edit(path, old, name, version, badged=False):
     ]
     if path.name == "CITATION.cff":
         patterns.append((r"(?m)^(version: ).*$", version))
-    after = MARKED.sub(rf"\g<1>{BADGES.format(name=name, tag=tag(version))}\g<3>", before)
-    after = after if badged else before
+    after = badged(path, before, name, version) if with_badges else before
     for pattern, link in patterns:
         after = re.sub(pattern, rf"\g<1>{link}", after)
     if after == before:
@@ -141,7 +158,7 @@ def main(arguments):
     name, version = project()
     print(f"every link names {name} at {tag(version)}; files changed: {len(changed)}")
     if not badges((ROOT / "README.md").read_text("utf-8")):
-        print("the README shows no badges until the address is public: links REPOSITORY=owner/name")
+        print("there are no badges until the address is public: links REPOSITORY=owner/name")
 
 
 if __name__ == "__main__":

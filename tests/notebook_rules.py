@@ -274,16 +274,20 @@ def links_lead_somewhere(page):
             yield f"{target} does not exist"
 
 
+def badges_of(name):
+    """What stands between the marks of a lesson: nothing, as long as the README shows none."""
+    shown = links.badges((ROOT / "README.md").read_text("utf-8"))
+    return links.LESSON.format(name=REPOSITORY, tag=TAG, page=name) if shown else ""
+
+
 @rule(LESSONS_ONLY)
 def badges(page):
     """Both open this very file, at the tag whose package the set-up cell installs."""
-    for address in (
-        f"https://mybinder.org/v2/gh/{REPOSITORY}/{TAG}?urlpath=lab/tree/notebooks/{page.path.name}",
-        "https://colab.research.google.com/github/"
-        f"{REPOSITORY}/blob/{TAG}/notebooks/{page.path.name}",
-    ):
-        if f"]({address})" not in page.cells[0].source:
-            yield f"the first cell lacks a badge for {address}"
+    found = links.MARKED.search(page.cells[0].source)
+    if not found:
+        yield "the first cell has no place for badges"
+    elif found[2] != badges_of(page.path.name):
+        yield f"its badges are {found[2]!r}"
 
 
 @rule(LESSONS_ONLY)

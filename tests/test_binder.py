@@ -61,7 +61,7 @@ def test_nothing_hides_it_or_adds_to_it():
 
 def test_every_badge_of_the_readme_opens_a_notebook_that_is_there():
     """The badges that it has, or will have: `links` writes them when the address is public."""
-    text = links.BADGES.format(name=REPOSITORY, tag=TAG)
+    text = links.README.format(name=REPOSITORY, tag=TAG)
     shown = links.badges((ROOT / "README.md").read_text("utf-8"))
     assert shown in ("", text.strip())
     assert f"/github/{REPOSITORY}/blob/{TAG}/notebooks/00_start_here.ipynb)" in text

@@ -147,11 +147,12 @@ def test_a_change_of_code_or_output_makes_a_row_stale_and_a_change_of_words_does
 
 
 def test_the_stored_page_is_that_of_the_report_and_within_the_limits(guard):
-    """Of notebooks as they are now; one that changed since is named, and guarded when it is time."""
+    """Of notebooks as they are now; one that changed since is named, and guarded in time."""
     report = json.loads(guard.REPORT.read_text("utf-8"))
     assert guard.page() == guard.PAGE.read_text("utf-8")
     if stale := guard.stale():
-        warnings.warn(f"make guard has not seen these as they are now: {', '.join(stale)}")
+        said = f"make guard has not seen these as they are now: {', '.join(stale)}"
+        warnings.warn(said, stacklevel=1)
     for name in report["notebooks"].keys() - set(stale):
         runs = report["notebooks"][name]["runs"]
         bad = [key for key, run in runs.items() if "differs" in run]

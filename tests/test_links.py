@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+import nbformat
 import pytest
 from notebook_rules import REPOSITORY, ROOT, TAG, execute, links
 
@@ -81,7 +82,7 @@ def test_the_readme_shows_badges_only_once_an_address_is_given(tree, capsys):
     links.main([])
     assert page.read_text("utf-8") == bare
     assert not re.search("mybinder|colab.research", bare)
-    assert "the README shows no badges until the address is public" in capsys.readouterr().out
+    assert "there are no badges until the address is public" in capsys.readouterr().out
     links.main([OTHER])
     text = page.read_text("utf-8")
     assert len(re.findall(r"\[!\[", text)) == len(re.findall(r"\[!\[", links.badges(text))) == 3
@@ -131,6 +132,18 @@ def test_without_a_name_the_links_follow_git_s_origin(tree):
     links.main([])
     assert links.project()[0] == OTHER
     assert OTHER in links.badges((tree / "README.md").read_text("utf-8"))
+
+
+def test_a_lesson_gets_badges_that_open_it_and_stays_in_the_form_that_is_stored(tree):
+    links.rewrite(OTHER)
+    for path in (tree / "notebooks").glob("[0-9]*.ipynb"):
+        page = nbformat.read(path, as_version=4)
+        assert nbformat.writes(execute.normalise(page)) + "\n" == path.read_text("utf-8")
+        shown = links.badges(page.cells[0].source)
+        assert re.findall(r"(?:gh|github)/([\w-]+/[\w.-]+?)/", shown) == [OTHER, OTHER]
+        assert shown.count(f"notebooks/{path.name})") == 2
+    solutions = (tree / "notebooks").glob("solutions/*.ipynb")
+    assert not any("<!-- badges" in path.read_text("utf-8") for path in solutions)
 
 
 def test_a_badge_that_names_a_third_address_is_put_right(tree):
