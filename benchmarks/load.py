@@ -110,7 +110,7 @@ def watch(*arguments, every=0.2):
     terminal, end = pty.openpty()
     termios.tcsetwinsize(end, (24, 100))
     begun = time.monotonic()
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         process = subprocess.Popen([*CMC, *map(str, arguments)], stdout=said, stderr=end)
         os.close(end)
         os.set_blocking(terminal, False)
