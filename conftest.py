@@ -186,8 +186,9 @@ def _say_costs(terminalreporter, config, costs, seconds, most=12):
     for name, (cost, memory) in largest[:most]:
         terminalreporter.line(f"{cost:11.0f} {seconds[name]:8.0f} {memory:8}  {name}")
     rest = [name for name, _ in largest[most:]]
-    parts = sum(costs[name][0] for name in rest), sum(seconds[name] for name in rest)
-    terminalreporter.line(f"{parts[0]:11.0f} {parts[1]:8.0f} {'':8}  {len(rest)} other files")
+    if rest:
+        parts = sum(costs[name][0] for name in rest), sum(seconds[name] for name in rest)
+        terminalreporter.line(f"{parts[0]:11.0f} {parts[1]:8.0f} {'':8}  {len(rest)} other files")
     for worker, (peak, cost) in sorted(config.costs.get("workers", {}).items()):
         terminalreporter.line(f"{cost:11.0f} {'':8} {peak:8}  {worker} together, and its peak")
     limit = config.getini("worker_megabytes")
