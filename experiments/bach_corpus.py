@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import bach, building, corpora, evaluation, soundfonts, symbolic
+from cmc_helpers import bach, building, corpora, soundfonts, symbolic
 from cmc_helpers.features import FeatureConfig
 
 CONFIG = FeatureConfig.preset("default")
 SMALL_PIECES = 4
+SMALL_JUDGED = 6  # seconds, in small, instead of `evaluation.JUDGED`
 
 
 def whole_corpus(folder):
@@ -25,8 +26,8 @@ def small_corpus(work):
     instrument = soundfonts.AdditivePiano()
     sources = {source.name: source for source in bach.sources(instrument)}
     texts = {name: text for part in symbolic.load_chorales() for name, text in part.items()}
-    longest = evaluation.JUDGED * symbolic.QUARTERS_PER_MINUTE * symbolic.STEPS_PER_QUARTER / 40
-    enough = [name for name in texts if np.sum(texts[name] == symbolic.STEP) > longest]
+    least = SMALL_JUDGED * symbolic.QUARTERS_PER_MINUTE * symbolic.STEPS_PER_QUARTER / 40
+    enough = [name for name in texts if np.sum(texts[name] == symbolic.STEP) > least]
     names = sorted(enough, key=lambda name: len(texts[name]))[:SMALL_PIECES]
     folder = work / "corpus"
     chosen = [sources[name] for name in names]

@@ -22,14 +22,14 @@ import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import soxr
-from bach_corpus import CONFIG, small_corpus, whole_corpus
+from bach_corpus import CONFIG, SMALL_JUDGED, SMALL_PIECES, small_corpus, whole_corpus
 
 from cmc_helpers import (
     analysis,
@@ -70,6 +70,7 @@ FULL = SimpleNamespace(
     seeds=(0, 1),
     copied=30.0,  # minutes
     ways=WAYS,
+    semitones=SEMITONES,
     remedies=REMEDIES,
     minutes=(5.0, 15.0, 30.0, 60.0, 120.0, 1e9),
     overfitted=1.0,
@@ -79,13 +80,15 @@ FULL = SimpleNamespace(
     compared=12,  # held-out pieces that the ways of copying are compared by
     clips=24,
     seconds=30,
+    judged=evaluation.JUDGED,
+    workers=os.cpu_count(),
 )
 SMALL = SimpleNamespace(
     **vars(FULL)
     | dict(network=dict(layers=1, units=4), updates=4, batch=2, steps=8, seeds=(0,), copied=0.2)
-    | dict(ways=WAYS[:2], remedies={name: REMEDIES[name] for name in ("nothing", "noise")})
+    | dict(ways=WAYS[:2], semitones=(-2, 2), remedies={"nothing": REMEDIES["nothing"]})
     | dict(minutes=(0.2, 1e9), overfitted=0.2, epochs=2, epoch=1, watched=1, compared=1)
-    | dict(clips=2, seconds=21)
+    | dict(clips=2, seconds=SMALL_JUDGED + 1, judged=SMALL_JUDGED, workers=1)
 )
 
 
@@ -149,7 +152,7 @@ def find(material, work):
     size, done = material.size, Stages(work / "stages.json")
     with Pool(material, work) as pool:
         right = done("right", lambda: compare_ways(pool))
-        pool.map("Playing", render, [(way, s) for way in size.ways for s in SEMITONES])
+        pool.map("Playing", render, [(w, s) for w in size.ways for s in size.semitones])
         copies = {
             way or "none": [Job(size.copied, way, s) for s in size.seeds]
             for way in ("", *size.ways)
@@ -177,7 +180,7 @@ def find(material, work):
         "updates": size.updates,
         "clips": size.clips,
         "seconds": size.seconds,
-        "real": of_real_music(corpus),
+        "real": of_real_music(corpus, size),
         "right": right,
         "copies": results(copies),
         "minutes": results(amounts),
@@ -198,7 +201,8 @@ class Pool:
 
     def __enter__(self):
         context = get_context("spawn")
-        self.pool = ProcessPoolExecutor(os.cpu_count(), context, initializer=one_thread)
+        workers = self.material.size.workers
+        self.pool = ProcessPoolExecutor(workers, context, initializer=one_thread)
         self.pool.__enter__()
         return self
 
@@ -231,7 +235,8 @@ def compare_ways(pool):
     pieces = pool.map("Comparing", compare_piece, tasks)
     return {
         way: {
-            str(s): round(float(np.mean([piece[way][s] for piece in pieces])), 3) for s in SEMITONES
+            str(s): round(float(np.mean([piece[way][s] for piece in pieces])), 3)
+            for s in pool.material.size.semitones
         }
         for way in ("nothing", *WAYS[1:])
     }
@@ -241,9 +246,9 @@ def compare_piece(material, work, number):
     corpus, instrument = material.open()
     name = [piece.name for piece in corpus.pieces if piece.split == "validation"][number]
     notes = notes_of(name)
-    before = instrument.play(notes, RATE)
+    before = recording(material, name)
     plain, found = heard(before), {}
-    for semitones in SEMITONES:
+    for semitones in material.size.semitones:
         factor = transposition.ratio(semitones)
         right = heard(instrument.play(moved(notes, semitones), RATE))
         faster = heard(instrument.play(moved(notes, semitones, factor), RATE))
@@ -256,6 +261,13 @@ def compare_piece(material, work, number):
     return found
 
 
+@lru_cache(maxsize=SMALL_PIECES)  # in small all, which many tasks of one process ask for
+def recording(material, name):
+    """The waveform of a piece at `RATE`."""
+    return material.open()[1].play(notes_of(name), RATE)
+
+
+@lru_cache(maxsize=SMALL_PIECES)
 def notes_of(name):
     """The notes of a piece as the corpus plays them."""
     return bach.perform(bach.read_score(paths()[name]))
@@ -315,7 +327,7 @@ def render(material, work, way, semitones):
         else:
             waveform = None
             if way in ("resampled", "phase vocoder"):
-                waveform = instrument.play(notes_of(piece.name), RATE)
+                waveform = recording(material, piece.name)
             features = copy(way, waveform, features, semitones)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -370,7 +382,7 @@ def trained(material, work, job):
     pieces += [
         Piece(f"{name}{s:+d}", np.load(copy_of(work, name, job.way, s)), "train")
         for name in names
-        for s in SEMITONES
+        for s in size.semitones
     ]
     pieces += held_out(corpus, size.watched if job.long else None)
     config = training.TrainingConfig(
@@ -441,7 +453,7 @@ def length_of_theta(run):
 
 def music_of(run, corpus, size):
     """What it makes with all its σ after held-out primers: notes, level, and what gives it away."""
-    music = evaluation.measure(list(free(run, corpus, size)), judges(corpus), CONFIG)
+    music = evaluation.measure(list(free(run, corpus, size)), judges(corpus, size), CONFIG)
     told = {scale: round(rate, 3) for scale, rate in music.two_sample.items()}
     return {"onsets": round(music.onsets, 2), "level": round(music.level, 2), "told_by": told}
 
@@ -454,14 +466,14 @@ def free(run, corpus, size):
     return generation.generate(run, frames, primer=primers, sequences=number, **sampling).vectors
 
 
-def judges(corpus):
-    return evaluation.excerpts(corpus, "validation", evaluation.JUDGED, 32)
+def judges(corpus, size):
+    return evaluation.excerpts(corpus, "validation", size.judged, 32)
 
 
-def of_real_music(corpus):
+def of_real_music(corpus, size):
     """The same measures of other real music, from the training pieces."""
-    other = evaluation.excerpts(corpus, "train", evaluation.JUDGED, 32)
-    music = evaluation.measure(other, judges(corpus), CONFIG)
+    other = evaluation.excerpts(corpus, "train", size.judged, 32)
+    music = evaluation.measure(other, judges(corpus, size), CONFIG)
     told = {scale: round(rate, 3) for scale, rate in music.two_sample.items()}
     copying = round(likelihood.copying(corpus), 2)
     return {"onsets": round(music.onsets, 2), "told_by": told, "copying": copying}
@@ -473,7 +485,6 @@ def of_real_music(corpus):
 def memory(material, work, overfitted, whole):
     """How near what a network makes comes to what it learned, beside held-out music's distance."""
     corpus, size = material.open()[0], material.size
-    quiet_tensorflow()
     folder = work / "networks" / overfitted.name
     little, all_of_it = learned(corpus, overfitted.minutes), learned(corpus, 1e9)
     bach_s = runs.load(runs.find("bach"))

@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from bach_corpus import CONFIG, small_corpus, whole_corpus
+from bach_corpus import CONFIG, SMALL_JUDGED, small_corpus, whole_corpus
 
 FOLDER = Path(__file__).resolve().parent
 SAMPLES = FOLDER.parent / "data_samples"
@@ -48,9 +48,10 @@ from cmc_helpers.provenance import Stages, provenance, write  # noqa: E402
 COMMAND = "python experiments/symbolic_music.py --corpus CORPUS"
 LARGE = dict(layers=1, units=384, embedding=32, epochs=24, batch=16, steps=64, semitones=5)
 LARGE |= dict(clips=evaluation.CLIPS, seconds=evaluation.SECONDS, timed=30)
-LARGE |= dict(temperatures=(0.7, 0.85, 1.0))
+LARGE |= dict(temperatures=(0.7, 0.85, 1.0), judged=evaluation.JUDGED)
 SMALL = dict(layers=1, units=8, embedding=4, epochs=20, batch=4, steps=16, semitones=1)
-SMALL |= dict(clips=2, seconds=evaluation.JUDGED + 1, timed=1, temperatures=(0.5,))
+SMALL |= dict(clips=2, seconds=SMALL_JUDGED + 1, timed=0.2, temperatures=(0.5,))
+SMALL |= dict(judged=SMALL_JUDGED)
 STRETCH = 32  # tokens, about two seconds
 
 
@@ -86,8 +87,8 @@ def measure(settings, corpus, instrument, work):
     training = train(settings, split, work)
     network = symbolic.load(work / "weights.npz")
     known = stretches(split["train"].values())
-    real = evaluation.excerpts(corpus, "validation", evaluation.JUDGED, settings["clips"])
-    other = evaluation.excerpts(corpus, "train", evaluation.JUDGED, settings["clips"])
+    real = evaluation.excerpts(corpus, "validation", settings["judged"], settings["clips"])
+    other = evaluation.excerpts(corpus, "train", settings["judged"], settings["clips"])
 
     def write_all(temperature):
         steps, seeds = sixteenths(settings["seconds"]), range(settings["clips"])

@@ -47,6 +47,7 @@ def test_a_result_says_when_on_what_and_by_which_command_it_was_made(path):
     assert path.stat().st_size < 100_000
 
 
+@pytest.mark.keras
 @EVERY
 def test_the_same_command_in_small_writes_the_same_keys(path, tmp_path):
     output = tmp_path / path.name
