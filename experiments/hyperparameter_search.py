@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 
-from bach_corpus import small_corpus
+from bach_corpus import SMALL_JUDGED, small_corpus
 from beyond_the_paper import music_of, one_thread
 
 from cmc_helpers import corpora, evaluation, likelihood, runs, training
@@ -46,9 +46,18 @@ FULL = SimpleNamespace(
     workers=os.cpu_count(),
     clips=24,
     seconds=30,
+    judged=evaluation.JUDGED,
+    most=(5, 192),
 )
 SMALL = SimpleNamespace(
-    trials=3, frames=4096, batch_frames=256, workers=1, clips=2, seconds=evaluation.JUDGED + 1
+    trials=3,
+    frames=4096,
+    batch_frames=256,
+    workers=1,
+    clips=2,
+    seconds=SMALL_JUDGED + 1,
+    judged=SMALL_JUDGED,
+    most=(1, 32),
 )
 
 
@@ -68,9 +77,7 @@ def main(arguments=None):
             small_corpus(work)
         size = SMALL if given.small else FULL
         data = Path(work / "corpus" if given.small else given.corpus)
-        search(data, size, work)
-        found = described(work, size, corpora.load_corpus(data))
-        write(given.output, provenance(COMMAND) | found)
+        write(given.output, provenance(COMMAND) | search(data, size, work))
 
 
 def study_in(work, seed=0):
@@ -89,12 +96,15 @@ def study_in(work, seed=0):
 
 
 def search(data, size, work):
-    """Bring the study to `size.trials` trials; trials that a kill left half done are done again."""
+    """Bring the study to `size.trials` trials, and describe it.
+
+    Trials that a kill left half done are done again.
+    """
     import optuna
 
     study = study_in(work)
     if not study.trials:
-        for settings in GIVEN.values():
+        for settings in given_trials(size).values():
             study.enqueue_trial(settings)
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
         study.enqueue_trial(trial.params)
@@ -108,6 +118,16 @@ def search(data, size, work):
             time.sleep(1)
         for future in waiting:
             future.result()
+        return pool.submit(described, work, size, data).result()
+
+
+def given_trials(size):
+    """`GIVEN`, in miniature where all is."""
+    layers, units = size.most
+    return {
+        name: given | dict(layers=min(given["layers"], layers), units=min(given["units"], units))
+        for name, given in GIVEN.items()
+    }
 
 
 def finished(study):
@@ -128,7 +148,7 @@ def nats(trial, corpus, size, work):
     """Train as the trial proposes; the lowest held-out loss. Raises TrialPruned."""
     import optuna
 
-    proposed = propose(trial)
+    proposed = propose(trial, *size.most)
     steps, frames = proposed.pop("steps"), proposed["frames"]
     chosen = {name: proposed.pop(name) for name in ("learning_rate", "input_noise")}
     batch = max(1, size.batch_frames // (steps * frames))
@@ -167,12 +187,12 @@ def in_features(loss, normaliser, frames):
     return loss - normaliser.log_volume / frames
 
 
-def propose(trial):
-    """What is searched: the network's shape, and how it is trained."""
+def propose(trial, layers=FULL.most[0], units=FULL.most[1]):
+    """What is searched: the network's shape, up to so many layers and units, and its training."""
     return dict(
         stack=trial.suggest_categorical("stack", ["residual", "paper"]),
-        layers=trial.suggest_int("layers", 1, 5),
-        units=trial.suggest_int("units", 32, 192, log=True),
+        layers=trial.suggest_int("layers", 1, layers),
+        units=trial.suggest_int("units", 32, units, log=True),
         components=trial.suggest_int("components", 1, 20, log=True),
         frames=trial.suggest_categorical("frames", [1, 2, 4]),
         learning_rate=trial.suggest_float("learning_rate", 3e-4, 2e-2, log=True),
@@ -181,16 +201,16 @@ def propose(trial):
     )
 
 
-def described(work, size, corpus):
+def described(work, size, data):
     """Every trial that came to an end, what Optuna says mattered, and what some of them make."""
     import optuna
 
-    study = study_in(work)
+    study, corpus = study_in(work), corpora.load_corpus(data)
     quiet_tensorflow()
     whole = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
     shown = {
         name: next(trial.number for trial in whole if trial.params == settings)
-        for name, settings in GIVEN.items()
+        for name, settings in given_trials(size).items()
     }
     shown["the best"] = study.best_trial.number
     kept = {name: runs.load(work / f"trial_{number}") for name, number in shown.items()}
