@@ -38,7 +38,7 @@ if not find_spec("cmc_helpers"):
         pip = [sys.executable, "-m", "pip", "install", "-qq"]
         run([*pip, os.getenv("CMC_REPO_URL", url)], check=True)
     else:
-        raise ImportError("cmc_helpers is missing: clone its repository and run python start.py lab")\
+        raise ImportError("cmc_helpers is missing: clone its repository, run python start.py lab")\
 """
 
 

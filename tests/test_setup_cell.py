@@ -64,7 +64,7 @@ def elsewhere(tmp_path):
 
 
 FOUND = str(ROOT / "cmc_helpers" / "__init__.py")
-MISSING = "ImportError: cmc_helpers is missing: clone its repository and run python start.py lab"
+MISSING = "ImportError: cmc_helpers is missing: clone its repository, run python start.py lab"
 
 
 @pytest.mark.parametrize(
