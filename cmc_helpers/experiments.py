@@ -8,6 +8,7 @@ Notebook: 05.
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,6 +78,30 @@ def adam(model, updates):
     return optimizer
 
 
+def begin(network, updates, seed):
+    """A model with the random weights of this seed, and its `compiled_step` for so many updates.
+
+    XLA takes longer to compile a step than so small a network takes to learn. What is compiled is
+    kept, and the next run of the same network is given the same model, as good as new.
+    """
+    import keras
+
+    model, optimizer, step = _program(network, updates)
+    keras.utils.set_random_seed(seed)
+    model.set_weights(networks.build(network).get_weights())
+    for variable in optimizer.variables:  # moments, and how many updates there were
+        variable.assign(np.zeros(variable.shape, variable.dtype))
+    return model, step
+
+
+@lru_cache(maxsize=4)
+def _program(network, updates):
+    model = networks.build(network)
+    optimizer = adam(model, updates)
+    cost = networks.loss(network, fused=False)
+    return model, optimizer, compiled_step(model, cost, optimizer)
+
+
 def learn(network, vectors, updates=400, input_noise=0.05, seed=0, progress=None):
     """Train on `vectors` (T, m), T ≥ 66, and return a `runs.Run` that lives in memory only.
 
@@ -86,13 +111,9 @@ def learn(network, vectors, updates=400, input_noise=0.05, seed=0, progress=None
 
     Notebook: 05, section 4.
     """
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng(seed)
-    model = networks.build(network)
-    step = compiled_step(model, networks.loss(network, fused=False), adam(model, updates))
+    model, step = begin(network, updates, seed)
     inputs, targets = windows(vectors)
+    rng = np.random.default_rng(seed)
     for update in range(updates):
         noise = rng.standard_normal(inputs.shape, np.float32)
         step(inputs + np.float32(input_noise) * noise, targets)

@@ -1,5 +1,7 @@
 """The dummy experiments: windows, one update, and whether a network counts on its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -93,15 +95,43 @@ def test_learning_reduces_the_loss_and_tells_how_far_it_is(bounce):
 @pytest.mark.keras
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(bounce):
     network = experiments.four_networks(8)["FFNN"]
-    first, again, other = (experiments.learn(network, bounce, 3, seed=n) for n in (0, 0, 1))
+    first, other, again = (experiments.learn(network, bounce, 3, seed=n) for n in (0, 1, 0))
     assert weights(first) == weights(again) != weights(other)
 
 
 @pytest.mark.keras
-def test_noise_is_drawn_anew_for_every_update_on_inputs_only(bounce, monkeypatch):
-    seen = []
-    step = lambda model, cost, optimizer: lambda *batch: seen.append(batch)  # noqa: E731
-    monkeypatch.setattr(experiments, "compiled_step", step)
+def test_a_network_is_compiled_once_and_begins_anew(monkeypatch):
+    made, plain = [], experiments.compiled_step
+    monkeypatch.setattr(
+        experiments, "compiled_step", lambda *given: made.append(given) or plain(*given)
+    )
+    network = replace(experiments.four_networks(8)["FFNN"], units=3)
+    batch = [part[:2, :3] for part in experiments.windows(sequences.bounce(66))]
+    first, step = experiments.begin(network, 5, seed=0)
+    kept = [w.copy() for w in first.get_weights()]
+    costs = [float(step(*batch)) for _ in range(3)]
+    second, step = experiments.begin(network, 5, seed=0)
+    for before, after in zip(kept, second.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert [float(step(*batch)) for _ in range(3)] == costs
+    experiments.begin(network, 6, seed=0)
+    assert len(made) == 2
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The batches that a network is given to learn from; it learns nothing."""
+    batches = []
+
+    def begin(network, updates, seed):
+        return networks.build(network), lambda *batch: batches.append(batch)
+
+    monkeypatch.setattr(experiments, "begin", begin)
+    return batches
+
+
+@pytest.mark.keras
+def test_noise_is_drawn_anew_for_every_update_on_inputs_only(bounce, seen):
     experiments.learn(experiments.four_networks(8)["FFNN"], bounce, 2, input_noise=0.05)
     inputs, targets = experiments.windows(bounce)
     (first, goal), (second, same_goal) = seen
@@ -113,10 +143,7 @@ def test_noise_is_drawn_anew_for_every_update_on_inputs_only(bounce, monkeypatch
 
 
 @pytest.mark.keras
-def test_without_noise_the_inputs_are_the_vectors(bounce, monkeypatch):
-    seen = []
-    step = lambda model, cost, optimizer: lambda *batch: seen.append(batch)  # noqa: E731
-    monkeypatch.setattr(experiments, "compiled_step", step)
+def test_without_noise_the_inputs_are_the_vectors(bounce, seen):
     experiments.learn(experiments.four_networks(8)["FFNN"], bounce, 1, input_noise=0)
     np.testing.assert_array_equal(seen[0][0], experiments.windows(bounce)[0])
 
