@@ -4,7 +4,8 @@ And in the processes that the tests start, kernels among them, our code calls no
 about to go: a DeprecationWarning is an error.
 
 Where the tests run side by side (`--numprocesses`), the longest files come first, each process has
-its share of the cores, and none may grow without bound. Every run ends with where its time went.
+its share of the cores, and one that has grown is replaced after its file: TensorFlow gives back
+nothing of what it compiled. Every run ends with where its time went.
 
 It stands here, above `tests` and `notebooks`, because pytest asks a conftest.py only about the
 files below it.
@@ -15,12 +16,14 @@ import ctypes
 import gc
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 PEAK = "peak memory in MB"
+HELD = "memory now, in MB"
 COST = "processor seconds, memory in MB"
 GIGABYTES = 3  # of a worker with a notebook's kernel, or with a training in a process of its own
 WRITTEN = "CONTRIBUTING.md"  # holds the table of costs by which files are ordered
@@ -31,7 +34,8 @@ def pytest_addoption(parser):
     # Of Binder's 2 GB, JupyterLab and the system take their part.
     # Lower it to see it fail: make test ARGS="-o notebook_megabytes=300"
     parser.addini("notebook_megabytes", "the most a notebook may hold at once", default="1400")
-    parser.addini("worker_megabytes", "the most a process of pytest may hold", default="2500")
+    parser.addini("worker_megabytes", "the most a process of pytest may hold", default="1500")
+    parser.addini("worker_retires", "above so many it gets no further file", default="1100")
     parser.addoption("--keep-costs", action="store_true", help=f"write the costs into {WRITTEN}")
 
 
@@ -56,6 +60,10 @@ def pytest_configure(config):
         threads = str(max(1, _cores() // max(1, len(config.option.tx))))
         for name in "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS":
             os.environ.setdefault(name, threads)
+        # What librosa's import compiles and keeps on disk is spoilt for good, so that it crashes,
+        # when two processes are the first.
+        with contextlib.suppress(subprocess.CalledProcessError):
+            subprocess.run([sys.executable, "-c", "import librosa.onset"], check=True)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -64,6 +72,40 @@ def pytest_xdist_auto_num_workers(config):
     import psutil  # comes with Jupyter's kernel
 
     return max(1, min(_cores(), psutil.virtual_memory().available // (GIGABYTES * 10**9)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """As `--dist loadfile` has it, but that the next file goes to a process that is small.
+
+    One that has grown is shut down, which lets it finish what it has, and at once another begins.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Relay(LoadFileScheduling):
+        def _reschedule(self, node):
+            held = config.costs.get("held", {}).get(node.gateway.id, 0)
+            grown = held > int(config.getini("worker_retires"))
+            if not grown or node.shutting_down or not self.workqueue:
+                return super()._reschedule(node)
+            node.shutdown()
+            # As xdist does for one that crashed; it offers no other way.
+            config.pluginmanager.getplugin("dsession")._clone_node(node)
+
+        def schedule(self):
+            super().schedule()
+            for node in self.nodes:  # a later one, too, waits for a second file before the first
+                self._reschedule(node)
+
+    return Relay(config, log) if config.option.dist == "loadfile" else None
+
+
+def pytest_runtest_logreport(report):
+    """The process that leads the others learns what each holds."""
+    config = getattr(getattr(report, "node", None), "config", None)
+    for key, value in report.user_properties if config else ():
+        if key == HELD:
+            config.costs.setdefault("held", {})[report.node.gateway.id] = value
 
 
 def _cores():
@@ -107,10 +149,13 @@ def pytest_runtest_teardown(item, nextitem):
     ends = nextitem is None or nextitem.parent is not item.parent
     peak = _peak(getattr(kernel.km.provisioner, "pid", None)) if kernel and ends else None
     result = yield
+    held = _memory(os.getpid(), "VmRSS") or 0
     if nextitem is None or nextitem.path != item.path:
         _forget()
+        held = _memory(os.getpid(), "VmRSS") or 0
         cost = sum(os.times()[:4]) - item.config.costs["begun"]
-        item.user_properties.append((COST, (round(cost, 1), _memory(os.getpid(), "VmRSS") or 0)))
+        item.user_properties.append((COST, (round(cost, 1), held)))
+    item.user_properties.append((HELD, held))
     if peak:
         item.user_properties.append((PEAK, peak))
         limit = int(item.config.getini("notebook_megabytes"))

@@ -102,8 +102,10 @@ WORDS = {
     "lint": ["-m", "ruff", "check", "."],
 }
 
-# Of the machine's settings these would lead to other modules, or windows in place of figures.
-FOREIGN = "PYTHONPATH PYTHONHOME VIRTUAL_ENV VIRTUAL_ENV_PROMPT __PYVENV_LAUNCHER__ MPLBACKEND"
+# Of the machine's settings these would lead to other modules, to windows in place of figures, or
+# to compiling everything at every start.
+FOREIGN = "PYTHONPATH PYTHONHOME VIRTUAL_ENV VIRTUAL_ENV_PROMPT __PYVENV_LAUNCHER__ MPLBACKEND "
+FOREIGN += "PYTHONDONTWRITEBYTECODE"
 # These would make pip install elsewhere, something else, or not at all. Indexes, proxies and
 # certificates stay what they are. The second ones may also stand in pip.conf: "0" goes before it.
 PIP_FOREIGN = "PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIREMENT PIP_NO_BUILD_ISOLATION"
@@ -536,6 +538,9 @@ def prepare(venv, name, options, environment):
         what = ["--editable", ".[playground]", "jupyterlab>=4.2", "--only-binary", "numba,llvmlite"]
     newest = newest or without
     pip_install(python, venv, what, None if newest else venv.versions, name, environment)
+    # Its first import compiles for half a minute and keeps what it made; when two processes are the
+    # first, what is kept crashes every later one. So here it is one.
+    ask([python, "-c", "import librosa.onset"], environment)
     write_stamp(folder, ["newest"] * newest + ["lessons"] * lessons)
     return python
 
