@@ -35,7 +35,7 @@ def pytest_addoption(parser):
     # Lower it to see it fail: make test ARGS="-o notebook_megabytes=300"
     parser.addini("notebook_megabytes", "the most a notebook may hold at once", default="1400")
     parser.addini("worker_megabytes", "the most a process of pytest may hold", default="1500")
-    parser.addini("worker_retires", "above so many it gets no further file", default="1100")
+    parser.addini("worker_retires", "above so many it gets no further file", default="1150")
     parser.addoption("--keep-costs", action="store_true", help=f"write the costs into {WRITTEN}")
 
 
@@ -84,6 +84,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Relay(LoadFileScheduling):
         def _reschedule(self, node):
+            if node not in self.registered_collections:
+                return  # it has only just begun
             held = config.costs.get("held", {}).get(node.gateway.id, 0)
             grown = held > int(config.getini("worker_retires"))
             if not grown or node.shutting_down or not self.workqueue:
@@ -115,10 +117,18 @@ def _cores():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """For workers, the longest file first: at the end nobody waits long for the last one."""
+    """For workers, the longest file first: at the end nobody waits long for the last one.
+
+    But before all others those that start TensorFlow, so that later processes do without it.
+    """
     if hasattr(config, "workerinput"):
         costs = _written_costs(config.rootpath)
-        items.sort(key=lambda item: -costs.get(item.nodeid.partition("::")[0], 1))
+        large = {item.path for item in items if item.get_closest_marker("keras")}
+
+        def place(item):
+            return item.path not in large, -costs.get(item.nodeid.partition("::")[0], 1)
+
+        items.sort(key=place)
 
 
 def _compare_as_promised(option):
@@ -193,6 +203,7 @@ def pytest_testnodedown(node):
     told = getattr(node, "workeroutput", {})
     if told.get(PEAK):
         node.config.costs.setdefault("workers", {})[node.gateway.id] = told[PEAK], told[COST]
+        node.gateway.exit()  # else the process stays, and what it holds, until all are done
 
 
 def _too_large(config):

@@ -37,18 +37,31 @@ def test_a_notebook_that_takes_too_much_is_an_error_and_all_peaks_are_told(tmp_p
     assert f"the notebook took {large} MB, 250 are the most" in result.stdout
 
 
+WHO = """
+import os, pathlib, pytest
+@pytest.mark.parametrize("number", range(4))
+def test_who(number): pathlib.Path(__file__).with_suffix(".pid").write_text(str(os.getpid()))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
-def test_a_worker_that_grew_too_large_is_an_error_though_its_tests_pass(tmp_path):
+@pytest.mark.parametrize(
+    "setting, status, workers",
+    [("worker_megabytes=10000", 0, 1), ("worker_megabytes=10", 1, 1), ("worker_retires=10", 0, 3)],
+)
+def test_a_worker_that_has_grown_is_replaced_and_one_that_is_too_large_an_error(
+    tmp_path, setting, status, workers
+):
     shutil.copy(ROOT / "conftest.py", tmp_path)
-    for name in ("one", "two"):
-        (tmp_path / f"test_{name}.py").write_text("def test(): pass\n")
-    for limit, status in (("10000", 0), ("10", 1)):
-        options = ["--numprocesses=1", "--dist=loadfile", "-o", f"worker_megabytes={limit}"]
-        command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir=.", *options, "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == status and "2 passed" in done.stdout
-        assert ("ERROR gw0 held more than 10 MB" in done.stdout) == bool(status)
+    for name in ("one", "two", "three"):
+        (tmp_path / f"test_{name}.py").write_text(WHO)
+    options = ["--numprocesses=1", "--dist=loadfile", "-o", setting]
+    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir=.", *options, "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == status and "12 passed" in done.stdout, done.stdout + done.stderr
+    assert len({path.read_text() for path in tmp_path.glob("*.pid")}) == workers
+    assert ("ERROR gw0 held more than 10 MB" in done.stdout) == bool(status)
 
 
 def test_the_limit_leaves_binder_room(pytestconfig):
