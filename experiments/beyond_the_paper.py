@@ -34,6 +34,7 @@ from bach_corpus import CONFIG, SMALL_JUDGED, SMALL_PIECES, small_corpus, whole_
 from cmc_helpers import (
     analysis,
     bach,
+    building,
     corpora,
     evaluation,
     generation,
@@ -81,7 +82,7 @@ FULL = SimpleNamespace(
     clips=24,
     seconds=30,
     judged=evaluation.JUDGED,
-    workers=os.cpu_count(),
+    workers=building.usable_cpus(),
 )
 SMALL = SimpleNamespace(
     **vars(FULL)

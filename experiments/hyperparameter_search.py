@@ -14,7 +14,6 @@ pieces, and means nothing.
 """
 
 import argparse
-import os
 import shutil
 import tempfile
 import time
@@ -26,7 +25,7 @@ from types import SimpleNamespace
 from bach_corpus import SMALL_JUDGED, small_corpus
 from beyond_the_paper import music_of, one_thread
 
-from cmc_helpers import corpora, evaluation, likelihood, runs, training
+from cmc_helpers import building, corpora, evaluation, likelihood, runs, training
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import provenance, write
@@ -43,7 +42,7 @@ FULL = SimpleNamespace(
     trials=16,
     frames=409_600,
     batch_frames=4096,
-    workers=os.cpu_count(),
+    workers=building.usable_cpus(),
     clips=24,
     seconds=30,
     judged=evaluation.JUDGED,

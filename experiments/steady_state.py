@@ -16,7 +16,6 @@ within seconds to a clip that ships, and means nothing.
 
 import argparse
 import json
-import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
@@ -28,7 +27,16 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from cmc_helpers import analysis, corpora, evaluation, generation, networks, runs, training
+from cmc_helpers import (
+    analysis,
+    building,
+    corpora,
+    evaluation,
+    generation,
+    networks,
+    runs,
+    training,
+)
 from cmc_helpers.features import features_to_amplitudes
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
@@ -65,7 +73,7 @@ FULL = SimpleNamespace(
     seeds=(0, 1, 2),
     shares=SHARES,
     shape={},  # of the networks, where they differ from `NETWORKS`
-    workers=os.cpu_count(),
+    workers=building.usable_cpus(),
 )
 SMALL = SimpleNamespace(
     **vars(FULL)
