@@ -86,7 +86,7 @@ FULL = SimpleNamespace(
 )
 SMALL = SimpleNamespace(
     **vars(FULL)
-    | dict(network=dict(layers=1, units=4), updates=4, batch=2, steps=8, seeds=(0,), copied=0.2)
+    | dict(network=dict(layers=1, units=4), updates=4, batch=32, steps=16, seeds=(0,), copied=0.2)
     | dict(ways=WAYS[:2], semitones=(-2, 2), remedies={"nothing": REMEDIES["nothing"]})
     | dict(minutes=(0.2, 1e9), overfitted=0.2, epochs=2, epoch=1, watched=1, compared=1)
     | dict(clips=2, seconds=SMALL_JUDGED + 1, judged=SMALL_JUDGED, workers=1)

@@ -3,9 +3,14 @@
 A test that does is marked `keras`, so that `make check` can leave it out: one that forgot fails.
 """
 
+import os
+import shutil
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,9 +28,8 @@ settings.register_profile(
 
 
 STARTED = pytest.StashKey()
-MARKED = {  # by the fixture that a test asks for: a trained run starts TensorFlow, if none is there
-    "vectors_run": "keras",
-    "audio_run": "keras",
+MARKED = {  # by the fixture that a test asks for
+    "small_runs": "slow",
     "whole": "keras",
     "stopped": "keras",
     "browser": "browser",
@@ -71,34 +75,42 @@ def pytest_runtest_teardown(item):
 
 
 @pytest.fixture(scope="session")
-def vectors_run(tmp_path_factory):
-    """The folder of a run trained on bounce vectors, width 8; barely trained, quick to make."""
-    from cmc_helpers import corpora, sequences, training
-    from cmc_helpers.networks import NetworkConfig
-
-    folder = tmp_path_factory.mktemp("vectors")
-    sequences.write_csv(folder / "bounce.csv", sequences.bounce(160))
-    network = NetworkConfig(8, layers=2, units=8, components=3, stack="paper", sigma_floor=0.1)
-    config = training.TrainingConfig(epochs=1, batch=4, steps=10, warmup=5)
-    training.train(corpora.open_corpus(folder / "bounce.csv"), folder / "run", network, config)
-    return folder / "run"
+def small_runs(tmp_path_factory):
+    """The folder that `small_runs.py` filled: once, whichever process of the tests asks first."""
+    if not find_spec("keras"):
+        pytest.skip("TensorFlow is not installed")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small_runs"
+    ready = folder / "ready"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        for _ in range(2400):
+            if ready.exists():
+                return folder
+            time.sleep(0.1)
+        pytest.fail(f"{folder} was begun by another process, and is not ready")
+    script = Path(__file__).with_name("small_runs.py")
+    made = subprocess.run([sys.executable, script, folder], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    ready.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
-def audio_run(tmp_path_factory):
-    """The folder of a run trained on two seconds of a gliding tone; barely trained."""
-    from cmc_helpers import corpora, training
-    from cmc_helpers.audio import write_audio
-    from cmc_helpers.networks import NetworkConfig
+def vectors_run(small_runs, tmp_path_factory):
+    """The folder of a run trained on bounce vectors; see `small_runs.py`."""
+    return _own_copy(small_runs / "vectors", tmp_path_factory)
 
-    folder = tmp_path_factory.mktemp("audio")
-    t = np.arange(24000) / 8000
-    noise = 0.01 * np.random.default_rng(0).standard_normal(len(t))
-    write_audio(folder / "glide.wav", 0.4 * np.sin(2 * np.pi * (300 + 100 * t) * t) + noise)
-    network = NetworkConfig(100, layers=2, units=8, components=3)
-    config = training.TrainingConfig(epochs=1, batch=4, steps=20, warmup=5)
-    training.train(corpora.open_corpus(folder / "glide.wav"), folder / "run", network, config)
-    return folder / "run"
+
+@pytest.fixture(scope="session")
+def audio_run(small_runs, tmp_path_factory):
+    """The folder of a run trained on a gliding tone; see `small_runs.py`."""
+    return _own_copy(small_runs / "audio", tmp_path_factory)
+
+
+def _own_copy(folder, tmp_path_factory):
+    return shutil.copytree(folder, tmp_path_factory.mktemp(folder.name) / "copy") / "run"
 
 
 @pytest.fixture(scope="module")

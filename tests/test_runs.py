@@ -77,6 +77,7 @@ def test_no_file_names_a_place_of_this_machine_or_is_a_pickle(audio_run):
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.keras
 def test_a_loaded_model_takes_a_plain_array(audio_run):
     run = runs.load(audio_run)
     assert run.model(np.zeros((1, 2, 100))).shape == (1, 2, run.network.outputs)
