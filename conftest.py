@@ -35,7 +35,7 @@ def pytest_addoption(parser):
     # Lower it to see it fail: make test ARGS="-o notebook_megabytes=300"
     parser.addini("notebook_megabytes", "the most a notebook may hold at once", default="1400")
     parser.addini("worker_megabytes", "the most a process of pytest may hold", default="1500")
-    parser.addini("worker_retires", "above so many it gets no further file", default="1000")
+    parser.addini("worker_retires", "above so many it gets no further file", default="900")
     parser.addoption("--keep-costs", action="store_true", help=f"write the costs into {WRITTEN}")
 
 
@@ -176,10 +176,11 @@ def pytest_runtest_teardown(item, nextitem):
 
 def _forget():
     """Give back what a file leaves behind: graphs, compiled steps, figures."""
-    if "keras" in sys.modules:
-        sys.modules["keras"].backend.clear_session()
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+    if "keras" not in sys.modules:
+        return
+    sys.modules["keras"].backend.clear_session()
     gc.collect()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library keeps what it has

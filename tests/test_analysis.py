@@ -205,6 +205,7 @@ def test_the_fate_of_a_short_clip_is_not_guessed():
         analysis.fate(noise(600))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1, 2, 4])
 def test_onsets_are_counted(rate):
     seconds = np.arange(1250) / 125

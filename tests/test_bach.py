@@ -173,6 +173,7 @@ def test_a_bomb_and_what_is_no_score_by_its_name_are_refused(tmp_path):
         read_score(tmp_path / "one.p")
 
 
+@pytest.mark.slow
 def test_reading_scores_writes_nothing_into_the_home_folder(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "temporary").mkdir()
@@ -452,6 +453,7 @@ def test_a_fluidsynth_that_fails_is_a_sentence(tmp_path, does):
 # the corpus
 
 
+@pytest.mark.slow
 def test_fewer_hours_of_bach_are_the_beginning_of_more(tmp_path):
     sources = bach.sources(Buzz())
     for name, seconds in (("short", 30), ("long", 120)):
@@ -482,6 +484,7 @@ def test_an_instrument_that_fails_stops_the_build(score_file, tmp_path):
         build(tmp_path / "corpus", [ScoreSource("good", score_file, broken)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instrument", INSTRUMENTS)
 def test_two_processes_play_the_same_samples_as_one(score_file, tmp_path, instrument):
     sources = [ScoreSource(name, score_file, instrument) for name in ("a", "b")]

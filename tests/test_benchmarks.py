@@ -51,6 +51,7 @@ def test_clips_are_different_instruments_and_always_the_same(inversion):
         assert spectra[a] @ spectra[b] < 0.995, (a, b)
 
 
+@pytest.mark.slow
 def test_a_small_run_writes_the_tables_and_ours_beats_the_papers(inversion, tmp_path, capsys):
     output = tmp_path / "table.md"
     inversion.main(["--seconds", "1", "--clips", "organ", "guitar", "--output", str(output)])
@@ -199,6 +200,7 @@ def test_a_strike_is_found_once_and_a_chord_is_one(benchmark):
     assert onsets.matched(struck, np.array([])) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
 def test_what_a_command_takes_is_watched_and_told_in_tables(benchmark, tmp_path, capsys):
     load = benchmark("load")

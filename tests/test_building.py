@@ -116,6 +116,7 @@ def test_a_system_that_does_not_tell_which_processors_may_be_used_says_how_many(
     assert building.usable_cpus() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_as_many_sources_are_taken_as_last_long_enough(tmp_path, jobs):
     build(tmp_path / "some", noises(30), seconds=4.5, jobs=jobs)
@@ -169,6 +170,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @NEEDS_SIGKILL
 @pytest.mark.parametrize(("jobs", "every"), [(1, 0), (2, 0), (2, 1e9)])
 def test_a_build_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path, jobs, every):

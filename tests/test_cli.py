@@ -203,6 +203,7 @@ def test_channels_that_cancel_each_other_are_a_warning(warned, material, tmp_pat
 # corpora
 
 
+@pytest.mark.slow
 def test_a_corpus_with_copies_says_how_many_it_added(material, tmp_path, capfd):
     folder = tmp_path / "corpus"
     assert cmc("corpus", material / "recordings", "-o", folder, "--transpose", 1) == 0
@@ -239,6 +240,7 @@ def no_fluidsynth(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_bach_is_played_by_the_additive_piano_where_there_is_no_other(
     done, refused, no_fluidsynth, tmp_path, monkeypatch
 ):
@@ -262,6 +264,7 @@ def test_bach_is_played_by_the_additive_piano_where_there_is_no_other(
     assert f"{folder} holds a corpus made with another instrument: choose another folder" in line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     isinstance(soundfonts.grand_piano(), soundfonts.AdditivePiano),
     reason="FluidSynth and a soundfont are not installed (apt install fluidsynth)",
@@ -516,7 +519,10 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("command", REFUSALS)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(c, marks=[pytest.mark.keras] * c.startswith("evaluate")) for c in REFUSALS],
+)
 def test_bad_input_is_refused_in_one_line_and_leaves_nothing(
     refused, load_once, material, vectors_run, tmp_path, command
 ):
@@ -629,6 +635,7 @@ def test_every_help_is_of_letters_that_every_code_page_has(command, done):
     assert done(*command, "--help").isascii()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "cp850", "ascii", "utf-8"])
 def test_a_command_whose_words_the_output_cannot_encode_ends_well(encoding, material, tmp_path):
     environment, name = {"PYTHONIOENCODING": encoding}, "♭ é.csv"
@@ -660,6 +667,7 @@ def test_a_name_that_is_no_text_is_spelled_out(settings, material, tmp_path):
     assert b"frames" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
 def test_where_there_is_no_output_the_work_is_done_and_the_status_tells(closed, material, tmp_path):
     """As under pythonw; and a file descriptor that is closed is not given to a file of ours."""

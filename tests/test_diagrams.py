@@ -113,6 +113,7 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.slow
 def test_no_words_overlap_or_leave_the_picture(drawn, boxes):
     legend = drawn.get_legend()
     others = [drawn.title] + (legend.get_texts() if legend else [])
@@ -162,6 +163,7 @@ def test_colours_are_those_of_the_lines_or_grey(drawn):
     assert {to_hex(color) for color in edges + lines} <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["weights", "6 steps, 3 layers, 2", "cell, input"])
 def test_the_same_call_draws_the_same_bytes_7_5_inches_wide(name):
     first, second = (plots.figure_with_alt(DRAWINGS[name](), name).png for _ in range(2))

@@ -63,6 +63,7 @@ def test_a_single_clip_has_no_judge():
     assert evaluation.measure(real, real[:1], CONFIG).two_sample == {}
 
 
+@pytest.mark.slow
 def test_clips_begin_after_other_primers_with_other_seeds(run):
     corpus = corpus_of(3, 2)
     clips = evaluation.running_free(run, corpus, clips=3, seconds=1, sigma_scale=0.3)

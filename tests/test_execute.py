@@ -24,6 +24,7 @@ def write(path, *sources):
     return path
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_no_byte(folder):
     path = write(
         folder / "00_lesson.ipynb",
@@ -50,6 +51,7 @@ def test_a_second_run_changes_no_byte(folder):
     assert all(set(cell.metadata) <= {"tags"} for cell in page.cells)
 
 
+@pytest.mark.slow
 def test_an_error_names_notebook_and_cell_and_leaves_the_file_alone(folder, capsys):
     write(folder / "00_fine.ipynb", "print(1)")
     path = write(folder / "01_broken.ipynb", "x = 1", "y = x / 0\nprint(y)")
@@ -64,6 +66,7 @@ def test_an_error_names_notebook_and_cell_and_leaves_the_file_alone(folder, caps
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.slow
 def test_an_expected_error_is_stored(folder):
     path = write(folder / "00_lesson.ipynb", "1 / 0")
     page = nbformat.read(path, as_version=4)
@@ -75,6 +78,7 @@ def test_an_expected_error_is_stored(folder):
     assert cell.metadata == {"tags": ["raises-exception"]}
 
 
+@pytest.mark.slow
 def test_a_cell_that_never_ends_is_stopped_in_a_sentence(folder, monkeypatch):
     monkeypatch.setattr(execute, "CELL_SECONDS", 1)
     path = write(folder / "00_slow.ipynb", "import time\n\ntime.sleep(1000)")

@@ -297,6 +297,7 @@ def declared(content, size):
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize("honest", [True, False])
 def test_a_zip_bomb_does_not_go_off(tmp_path, compression, honest):

@@ -31,6 +31,7 @@ def alike(one, other):
     return abs(np.corrcoef(one[:20000], other[:20000])[0, 1]) > 0.97
 
 
+@pytest.mark.slow
 def test_the_command_makes_what_lies_there(made):
     """The beginning alone: later, another processor's last digit may lead elsewhere."""
     names = {path.name for path in made.iterdir()}

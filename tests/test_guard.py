@@ -51,6 +51,7 @@ def checkout(tmp_path):
     return nbval
 
 
+@pytest.mark.slow
 def test_a_number_after_the_sign_may_differ_and_nothing_else_may(guard, checkout):
     pairs = [
         ("error ≈ 0.27, least ≈ −1,009.5 at ≈ 3e-05.", "error ≈ 0.3, least ≈ 4 at ≈ 12.25."),
@@ -67,6 +68,7 @@ def test_a_number_after_the_sign_may_differ_and_nothing_else_may(guard, checkout
     assert guard.said(found).endswith(" s; differs: Cell 2, Cell 3, Cell 4, Cell 5, Cell 6")
 
 
+@pytest.mark.slow
 def test_with_other_seeds_all_numbers_may_differ_and_no_word(guard, checkout, tmp_path):
     pairs = [
         ("T2: 0.27 of 1,000 at -3e-05", "T2: 30  of 1 at 2"),
@@ -88,6 +90,7 @@ def with_offset(offset, code):
     return run.stdout
 
 
+@pytest.mark.slow
 def test_the_offset_reaches_every_seed_that_numpy_is_given():
     code = """if True:
         import numpy as np
@@ -110,6 +113,7 @@ def test_the_offset_reaches_every_seed_that_keras_is_given():
     assert with_offset(1000, code.format(3)) == with_offset(0, code.format(1003))
 
 
+@pytest.mark.slow
 def test_the_offset_reaches_the_search_s_seed():
     code = "import optuna; print(optuna.samplers.TPESampler(seed={0})._rng.rng.randint(10**9))"
     assert with_offset(1000, code.format(3)) == with_offset(0, code.format(1003))

@@ -85,6 +85,7 @@ def noise(frames, seed=0):
     return np.random.default_rng(seed).normal(size=64 * (frames - 1) + 256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 def test_the_stft_has_the_magnitudes_of_the_features_and_the_phase_of_librosa(precision):
     x = noise(600).astype(precision)
@@ -116,6 +117,7 @@ def test_the_waveform_is_the_nearest_by_least_squares():
     np.testing.assert_allclose(overlap_add(spectra, CONFIG), wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("momentum", [0, 0.99])
 @pytest.mark.parametrize("iterations", [0, 1, 2, 8, 32])
 def test_griffin_lim_is_librosas_sample_by_sample(momentum, iterations):
@@ -139,6 +141,7 @@ def test_griffin_lim_is_librosas_sample_by_sample(momentum, iterations):
     assert np.linalg.norm(x - wanted) < 2e-5 * (1 + iterations) * np.linalg.norm(wanted)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 def test_without_momentum_more_iterations_are_never_worse(seed, frames):
@@ -187,6 +190,7 @@ def test_reflections_are_those_of_the_textbook(iterations):
     np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 def test_reflections_leave_dead_ends_of_griffin_lim():
     """Not every one: of so many drums, struck anew each time, the mean and the worst are better."""
     errors = []
@@ -232,6 +236,7 @@ def test_a_long_sound_is_found_in_pieces_bit_by_bit_as_if_it_were_one(
     np.testing.assert_array_equal(found, whole)
 
 
+@pytest.mark.slow
 def test_so_it_is_with_the_iterations_and_the_blocks_that_are_usual(monkeypatch):
     method = "pghi-fast-griffin-lim"
     found, whole = in_pieces(monkeypatch, method, 1030, reduce_magnitudes, 512)
@@ -667,6 +672,7 @@ def test_the_level_does_not_matter(method, level):
     assert np.linalg.norm(x - wanted) < 0.02 * np.linalg.norm(wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_memory_grows_slowly_with_the_length(method):
     """Spectra exist for one block at a time: those of a minute at once would be 31 MB a copy."""

@@ -35,6 +35,7 @@ def names(texts):
     return {name.removesuffix(".git") for text in texts for name in LINK.findall(text)}
 
 
+@pytest.mark.slow
 def test_no_file_of_the_repository_names_another_address():
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
@@ -51,6 +52,7 @@ def test_everything_follows_pyproject_already(tree):
     assert links.rewrite() == []
 
 
+@pytest.mark.slow
 def test_another_name_reaches_every_mention_and_the_way_back_restores_the_bytes(tree):
     links.rewrite(REPOSITORY)  # with badges
     before = contents(tree)
@@ -134,6 +136,7 @@ def test_without_a_name_the_links_follow_git_s_origin(tree):
     assert OTHER in links.badges((tree / "README.md").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_a_lesson_gets_badges_that_open_it_and_stays_in_the_form_that_is_stored(tree):
     links.rewrite(OTHER)
     for path in (tree / "notebooks").glob("[0-9]*.ipynb"):
@@ -167,6 +170,7 @@ def test_a_new_version_reaches_every_badge_and_the_citation(tree):
     assert "\nversion: 7.8\n" in (tree / "CITATION.cff").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_is_finished_by_the_next(tree, monkeypatch):
     replaced, replace = [], links.os.replace
 

@@ -428,6 +428,7 @@ def population(rng, listeners, trials, mean, spread):
     return rng.binomial(trials, skill) / trials
 
 
+@pytest.mark.slow
 def test_listeners_who_differ_are_pooled_without_false_alarms():
     """Guessing on average, each in their own way: 5 % of false alarms, and not the binomial's."""
     rng, listeners, trials = np.random.default_rng(0), 12, 20
@@ -454,6 +455,7 @@ def test_several_listeners_numbers_are_students_formulas(right):
     assert found.interval == pytest.approx((max(0, mean - half), min(1, mean + half)))
 
 
+@pytest.mark.slow
 def test_several_listeners_with_skill_are_found_and_without_any_pass():
     rng = np.random.default_rng(1)
     found = [lt.judge_many(population(rng, 12, 20, 0.65, 30)).verdict for _ in range(200)]

@@ -147,6 +147,7 @@ def imported_with(module):
     return {name.partition(".")[0] for name in json.loads(result.stdout)}
 
 
+@pytest.mark.slow
 def test_a_wheel_carries_the_samples_and_what_experiments_found(tmp_path):
     """What Colab installs is no checkout: these must lie inside the package."""
     pytest.importorskip("setuptools", minversion="77")

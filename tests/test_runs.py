@@ -83,6 +83,7 @@ def test_a_loaded_model_takes_a_plain_array(audio_run):
     assert run.model(np.zeros((1, 2, 100))).shape == (1, 2, run.network.outputs)
 
 
+@pytest.mark.keras
 def test_the_model_is_stock_keras(audio_run):
     import keras
 

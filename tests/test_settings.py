@@ -111,6 +111,7 @@ def test_what_cuts_trainings_short_or_ends_the_process_is_not_handed_on(tmp_path
     assert found["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2"  # make guard asks for processors so
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", ["nonsense", "TkAgg", "module://nowhere"])
 def test_figures_are_drawn_whatever_backend_the_machine_prefers(wanted, tmp_path):
     code = """

@@ -122,6 +122,7 @@ def repository(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_it_installs_the_tagged_package_in_colab_once(tmp_path, elsewhere, repository):
     """pip really builds and installs it, into a folder that is then thrown away."""
     pytest.importorskip("setuptools", minversion="77")
@@ -145,6 +146,7 @@ def test_it_installs_the_tagged_package_in_colab_once(tmp_path, elsewhere, repos
     assert not (site / "cmc_helpers" / "after_the_tag.py").exists()
 
 
+@pytest.mark.slow
 def test_an_installation_that_fails_is_an_error(elsewhere):
     nowhere = f"git+{(elsewhere / 'nowhere').as_uri()}@{TAG}"
     program = TWICE.format(colab=True, cell=execute.SETUP_CELL)

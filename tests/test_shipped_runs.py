@@ -79,12 +79,14 @@ def fates(name, seconds=30, sequences=4):
     return [analysis.fate(features_to_amplitudes(x, run.features)) for x in made.vectors]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bach", "passage", "singer", "laughter"])
 def test_what_ships_stays_alive(name):
     assert fates(name) == 4 * ["alive"]
     assert measured(name)["generated"]["fates"] == {"alive": 32}
 
 
+@pytest.mark.slow
 def test_squared_error_ends_in_the_steady_state():
     assert "alive" not in fates("bach-mse", sequences=1)
     assert measured("bach-mse")["generated"]["fates"].get("alive", 0) == 0
@@ -107,6 +109,7 @@ def test_held_out_music_ships_beside_bach():
     assert analysis.fate(excerpt.astype(float) ** 2) == "alive"
 
 
+@pytest.mark.keras
 def test_one_command_trains_measures_and_registers(make_runs, monkeypatch, tmp_path):
     for name in ("registry.json", "README.md", "singer.flac"):
         shutil.copy(SAMPLES / name, tmp_path)

@@ -177,6 +177,7 @@ def test_what_is_about_to_go_is_an_error_in_commands_too(module):
         assert result.returncode == status, result.stderr
 
 
+@pytest.mark.slow
 def test_what_is_about_to_go_is_an_error_in_notebooks_too():
     cells = [nbformat.v4.new_code_cell(GOING.format("another.library"))]
     nbclient.execute(nbformat.v4.new_notebook(cells=cells), kernel_name="python3")
