@@ -94,6 +94,11 @@ def pytest_xdist_make_scheduler(config, log):
             # As xdist does for one that crashed; it offers no other way.
             config.pluginmanager.getplugin("dsession")._clone_node(node)
 
+        def add_node_collection(self, node, collection):
+            super().add_node_collection(node, collection)
+            if node not in self.registered_collections:  # and would wait for ever
+                raise pytest.UsageError("the tests were changed while they ran: run them again")
+
         def schedule(self):
             super().schedule()
             for node in self.nodes:  # a later one, too, waits for a second file before the first
@@ -231,7 +236,7 @@ def pytest_terminal_summary(terminalreporter, config):
             terminalreporter.line(f"{peak:6} {notebook}")
     if len(costs) > 1:
         _say_costs(terminalreporter, config, costs, seconds)
-    if config.option.keep_costs:
+    if config.option.keep_costs and not hasattr(config, "workerinput"):
         _write_costs(config.rootpath / WRITTEN, costs)
 
 
