@@ -64,5 +64,21 @@ def test_a_worker_that_has_grown_is_replaced_and_one_that_is_too_large_an_error(
     assert ("ERROR gw0 held more than 10 MB" in done.stdout) == bool(status)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
+def test_a_later_worker_that_finds_other_tests_ends_all_in_a_sentence(tmp_path):
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"test_{name}.py").write_text(WHO)
+    adds = "open('test_c.py', 'a').write('def test_new(): pass\\n')"
+    with (tmp_path / "test_a.py").open("a") as file:
+        file.write(f"def test_changes_another(): {adds}\n")
+    options = ["--numprocesses=1", "--dist=loadfile", "-o", "worker_retires=10"]
+    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir=.", *options, "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode != 0
+    assert "the tests were changed while they ran: run them again" in done.stdout + done.stderr
+
+
 def test_the_limit_leaves_binder_room(pytestconfig):
     assert int(pytestconfig.getini("notebook_megabytes")) <= 1400
