@@ -217,6 +217,7 @@ SCORES = st.builds(
 )
 
 
+@pytest.mark.slow
 @repeatable
 @given(SCORES)
 def test_every_key_goes_up_before_it_is_struck_again(score):

@@ -38,6 +38,7 @@ def inversion(benchmark):
     return benchmark("inversion")
 
 
+@pytest.mark.slow
 def test_clips_are_different_instruments_and_always_the_same(inversion):
     first, second = inversion.clips(1), inversion.clips(1)
     assert len(first) >= 12
@@ -75,6 +76,7 @@ def test_a_folder_without_recordings_is_named(inversion, tmp_path):
         inversion.main([str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_what_a_regression_learned_fits_what_it_learned_from(benchmark, tmp_path, capsys):
     learned_expansion = benchmark("learned_expansion")
     output = tmp_path / "table.md"

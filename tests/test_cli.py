@@ -280,6 +280,7 @@ def test_bach_is_played_by_fluidsynth_where_it_is_installed(done, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_more_hours_than_there_are_is_a_warning(warned, no_fluidsynth, tmp_path, monkeypatch):
     one = [source for source in bach.sources(soundfonts.AdditivePiano()) if source.name == "bwv286"]
     monkeypatch.setattr(bach, "sources", lambda instrument, seed: one)

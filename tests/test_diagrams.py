@@ -126,6 +126,7 @@ def test_no_words_overlap_or_leave_the_picture(drawn, boxes):
         assert inside.y0 <= box.y0 and box.y1 <= inside.y1, text.get_text()
 
 
+@pytest.mark.slow
 def test_a_unit_is_an_inch_so_that_words_fit_where_they_stand(drawn):
     across, up = drawn.transData.transform((1, 1)) - drawn.transData.transform((0, 0))
     assert across == pytest.approx(up)

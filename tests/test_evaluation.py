@@ -40,6 +40,7 @@ def test_excerpts_are_the_middles_of_the_longest_pieces():
     assert evaluation.excerpts(corpus, "train", 20, 9) == []
 
 
+@pytest.mark.slow
 def test_music_is_measured_by_its_end():
     still = np.repeat(noise(0, 0)[:1], 30 * SECOND, axis=0)
     loud = [noise(20, seed, loudness=4.0) for seed in range(3)]

@@ -42,6 +42,7 @@ def test_the_command_makes_what_lies_there(made):
         assert alike(now, stored)
 
 
+@pytest.mark.slow
 def test_it_sounds_as_the_first_page_says(made):
     for folder in (made, ROOT / "docs"):
         with_chance, without = (

@@ -384,6 +384,7 @@ def test_guessers_are_seldom_told_apart_and_tellers_seldom_pass(trials):
         assert chances[[verdict == error for verdict in outcomes]].sum() <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.6, 0.75, 0.9])
 def test_the_power_is_what_the_outcomes_add_up_to(rate):
     for trials in (5, 20, 77):

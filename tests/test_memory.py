@@ -75,7 +75,7 @@ def test_a_later_worker_that_finds_other_tests_ends_all_in_a_sentence(tmp_path):
         file.write(f"def test_changes_another(): {adds}\n")
     options = ["--numprocesses=1", "--dist=loadfile", "-o", "worker_retires=10"]
     command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir=.", *options, "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
     assert done.returncode != 0
     assert "the tests were changed while they ran: run them again" in done.stdout + done.stderr
 

@@ -91,6 +91,7 @@ def played(sound):
     return soundfile.read(io.BytesIO(base64.b64decode(audio)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amplitude", [1.0, 0.5, 0.01])
 @pytest.mark.parametrize("sample_rate", [8000, 22050])
 def test_a_sound_is_played_at_its_own_level(amplitude, sample_rate):

@@ -67,6 +67,7 @@ FOUND = str(ROOT / "cmc_helpers" / "__init__.py")
 MISSING = "ImportError: cmc_helpers is missing: clone its repository, run python start.py lab"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", LESSONS + SOLUTIONS, ids=lambda path: path.relative_to(ROOT).with_suffix("").as_posix()
 )

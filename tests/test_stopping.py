@@ -42,6 +42,7 @@ def cmc(module, signals, *arguments, before=""):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGINT"] * 3, ["SIGTERM"], ["SIGHUP"]])
 def test_who_is_stopped_during_the_first_imports_says_a_sentence(signals):
     result = cmc("numpy", signals, "runs")
