@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from execute import FOLDER, notebooks
+from execute import FOLDER, NotebookError, notebooks
 
 from cmc_helpers.files import replacing
 from cmc_helpers.provenance import provenance, write
@@ -130,7 +130,10 @@ def main(arguments=None):
         again = bool(given.only)
     else:
         again = True
-    paths = notebooks(given.only)
+    try:
+        paths = notebooks(given.only)
+    except NotebookError as problem:
+        parser.error(f"{problem}")
     wanted = [(path, run) for run in given.runs or () for path in paths]
     wanted += [(path, seed) for path in paths if sets_seeds(path) for seed in given.seeds or ()]
     bad = guard(wanted, again, given.jobs)
