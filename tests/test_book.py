@@ -295,9 +295,8 @@ def reader(book):
                 "console",
                 lambda line: line.type in ("error", "warning") and page.trouble.append(line.text),
             )
-            page.goto(f"{book.as_uri()}/{address}")
-            page.wait_for_load_state("networkidle", timeout=120_000)
-            page.wait_for_function(TYPESET)
+            page.goto(f"{book.as_uri()}/{address}", timeout=120_000)
+            page.wait_for_function(TYPESET, timeout=120_000)
             page.evaluate("window.MathJax?.startup?.promise")
             return page
 
