@@ -5,8 +5,8 @@
 #                                tests/locked.txt, and keeps them until VERSIONS=locked
 
 PYTHONS = python3.13 python3.12 python3.11 python3 python
-COMMANDS = setup lab play test check coverage mutants colab guard versions lock notebooks book fuzz \
-    load bench faults samples links lint clean
+COMMANDS = setup lab play test check weekly coverage mutants colab guard versions lock notebooks book \
+    fuzz load bench faults samples links lint clean
 
 # Any Python can run start.py, which finds one that fits.
 FIRST := $(shell for python in $(PYTHONS); do \

@@ -14,6 +14,7 @@ files below it.
 import contextlib
 import ctypes
 import gc
+import importlib.util
 import os
 import re
 import subprocess
@@ -28,6 +29,10 @@ COST = "processor seconds, memory in MB"
 GIGABYTES = 3  # of a worker with a notebook's kernel, or with a training in a process of its own
 WRITTEN = "CONTRIBUTING.md"  # holds the table of costs by which files are ordered
 CELL_SECONDS = 300
+
+# Whoever reads notebooks imports jsonschema, which compiles 38 grammars of addresses if it can: two
+# seconds for every process of the tests, and no notebook holds such an address.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def pytest_addoption(parser):
@@ -62,8 +67,9 @@ def pytest_configure(config):
             os.environ.setdefault(name, threads)
         # What librosa's import compiles and keeps on disk is spoilt for good, so that it crashes,
         # when two processes are the first.
-        with contextlib.suppress(subprocess.CalledProcessError):
-            subprocess.run([sys.executable, "-c", "import librosa.onset"], check=True)
+        found = importlib.util.find_spec("librosa")
+        if found and not list(Path(found.origin).parent.rglob("*.nbi")):
+            subprocess.run([sys.executable, "-c", "import librosa.onset"])
 
 
 @pytest.hookimpl(optionalhook=True)

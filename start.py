@@ -52,8 +52,9 @@ SAYS = [
     ("setup", "make .venv with everything in it"),
     ("lab", "open JupyterLab on the first notebook"),
     ("play", "open the playground: the tau player as a page of its own"),
-    ("test", "run every test: the package's, then every cell of every notebook"),
+    ("test", "run the tests: the package's, and every cell of every notebook"),
     ("check", "run the tests that take seconds, after the change of a line"),
+    ("weekly", "run the tests, and those that say the same at full length; half an hour"),
     ("coverage", "run the unit tests and list the lines and branches that they miss"),
     ("mutants", "put small faults into the code and count those that the tests notice"),
     ("colab", "run every notebook with the versions that Colab has"),
@@ -72,6 +73,7 @@ SAYS = [
     ("clean", "remove .venv and what tools left behind"),
 ]
 WORKERS = ["--numprocesses", "auto", "--dist", "loadfile"]
+EVERY = ["-m", "pytest", "--nbval"] + WORKERS + ["--durations", "10", "tests", "notebooks"]
 # What the Python of the environment is called with.
 WORDS = {
     "lab": ["-m", "jupyterlab", "--ServerApp.root_dir=.", "notebooks/00_start_here.ipynb"],
@@ -81,8 +83,11 @@ WORDS = {
     + ["--Voila.tornado_settings={'websocket_max_message_size': 100000000}"]
     + ["--MappingKernelManager.cull_idle_timeout=900"]
     + ["--MappingKernelManager.cull_interval=60"],
-    "test": ["-m", "pytest", "--nbval"] + WORKERS + ["--durations", "10", "tests", "notebooks"],
-    "check": ["-m", "pytest", "-m", "not (keras or browser or slow)"] + WORKERS + ["tests"],
+    "test": EVERY + ["-m", "not weekly"],
+    "weekly": EVERY,
+    "check": ["-m", "pytest", "-p", "no:nbval", "-m", "not (keras or browser or slow or weekly)"]
+    + WORKERS
+    + ["tests"],
     "coverage": ["-m", "pytest", "--cov", "--cov-report=term"],
     "mutants": ["tests/mutants.py"],
     "colab": ["-m", "pytest", "--nbval-lax", "--disable-warnings", "notebooks"],

@@ -35,6 +35,7 @@ MARKED = {  # by the fixture that a test asks for
     "browser": "browser",
     "reader": "browser",
     "book": "slow",
+    "checkout": "slow",
 }
 
 

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import re
 import warnings
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import nbformat
@@ -380,5 +380,10 @@ def rules_for(path):
     return EVERYWHERE | (SOLUTIONS_ONLY if path.parent.name == "solutions" else LESSONS_ONLY)
 
 
+@cache
+def page_as_of(path, changed):
+    return Page(path)
+
+
 def problems(path, name):
-    return list(rules_for(path)[name](Page(path)))
+    return list(rules_for(path)[name](page_as_of(path, path.stat().st_mtime_ns)))

@@ -240,6 +240,7 @@ NOTES = st.lists(
 )
 
 
+@pytest.mark.slow
 @repeatable
 @given(NOTES)
 def test_no_stroke_is_swallowed_by_another_of_its_key(notes):

@@ -52,6 +52,7 @@ def test_clips_are_different_instruments_and_always_the_same(inversion):
         assert spectra[a] @ spectra[b] < 0.995, (a, b)
 
 
+@pytest.mark.weekly
 @pytest.mark.slow
 def test_a_small_run_writes_the_tables_and_ours_beats_the_papers(inversion, tmp_path, capsys):
     output = tmp_path / "table.md"
@@ -70,12 +71,14 @@ def test_a_small_run_writes_the_tables_and_ours_beats_the_papers(inversion, tmp_
     assert means[limit] > -30  # and is another sound all the same
 
 
+@pytest.mark.slow
 def test_a_folder_without_recordings_is_named(inversion, tmp_path):
     (tmp_path / "notes.txt").write_text("no sound", "utf-8")
     with pytest.raises(SystemExit, match="holds no recording that can be read"):
         inversion.main([str(tmp_path)])
 
 
+@pytest.mark.weekly
 @pytest.mark.slow
 def test_what_a_regression_learned_fits_what_it_learned_from(benchmark, tmp_path, capsys):
     learned_expansion = benchmark("learned_expansion")
@@ -111,6 +114,7 @@ def tiny(benchmark, monkeypatch, capsys):
 
 
 @pytest.mark.keras
+@pytest.mark.weekly
 def test_training_is_timed_with_and_without_pytorch_and_measured_by_the_machines_own_speed(tiny):
     (line,) = [line for line in tiny("--torch", "/nonexistent") if line.startswith("PyTorch, nn")]
     assert line.split("  ")[-1].strip() == "cannot be started"
@@ -142,6 +146,7 @@ def test_a_frame_costs_what_its_matrix_products_cost(benchmark):
 
 
 @pytest.mark.keras
+@pytest.mark.weekly
 def test_ingredients_are_compared_in_a_table(benchmark, monkeypatch, tmp_path, capsys):
     (tmp_path / "sounds").mkdir()
     for number in range(4):
@@ -202,6 +207,7 @@ def test_a_strike_is_found_once_and_a_chord_is_one(benchmark):
     assert onsets.matched(struck, np.array([])) == 0
 
 
+@pytest.mark.weekly
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
 def test_what_a_command_takes_is_watched_and_told_in_tables(benchmark, tmp_path, capsys):

@@ -66,6 +66,7 @@ def test_a_performance_in_another_key_has_the_same_keystrokes(beyond):
     assert beyond.moved(notes, 0, 2.0)[1] == Note(0.75, 0.25, 64, 0.7)
 
 
+@pytest.mark.slow
 def test_every_way_but_the_score_makes_a_copy_of_a_recording(beyond):
     seconds = np.arange(2 * beyond.RATE) / beyond.RATE
     waveform = np.sin(2 * np.pi * 500 * seconds)

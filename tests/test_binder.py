@@ -45,6 +45,7 @@ def test_the_extras_that_binder_asks_for_exist_and_bring_what_the_badges_open():
     assert {"cmc-helpers", "jupyterlab", "voila"} <= {Requirement(x).name for x in wanted}
 
 
+@pytest.mark.slow
 def test_binder_builds_from_environment_yml(rendered):
     python = ENVIRONMENT["dependencies"][0]
     assert f"Building conda environment for {python}" in rendered

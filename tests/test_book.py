@@ -187,6 +187,7 @@ def test_a_full_stop_stays_with_its_equation(book, lesson):
     assert not re.findall(r"\\\)</span>[.,;:!?)]", article)
 
 
+@pytest.mark.weekly
 def test_the_same_notebooks_give_the_same_bytes(book, tmp_path):
     again = make(tmp_path / "again", hash_seed="1")
     files = {path.relative_to(book) for path in book.rglob("*") if path.is_file()}

@@ -383,6 +383,7 @@ def test_the_playground_plays_moves_and_keeps_up(browser, playground):
     visit.is_clean()
 
 
+@pytest.mark.weekly
 def test_two_visitors_do_not_hear_each_other(browser, playground):
     (one, here), (other, there) = play(browser, playground), play(browser, playground)
     assert here.shown() == there.shown()
@@ -395,6 +396,7 @@ def test_two_visitors_do_not_hear_each_other(browser, playground):
         visit.is_clean()
 
 
+@pytest.mark.weekly
 def test_a_clip_of_ones_own_goes_in_and_wav_and_csv_come_out(browser, playground, tmp_path):
     visit, knobs = play(browser, playground)
     page, before = visit.page, knobs.shown()

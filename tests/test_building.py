@@ -75,6 +75,7 @@ def held_out(folder):
 # what is built
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_same_sources_give_the_same_bytes(tmp_path, jobs):
     sources = noises(12, n3="refuses")
@@ -83,6 +84,7 @@ def test_the_same_sources_give_the_same_bytes(tmp_path, jobs):
     assert names(tmp_path / "a") == [f"n{i}" for i in range(12) if i != 3]
 
 
+@pytest.mark.slow
 def test_where_61_processes_are_the_most_no_more_are_started(tmp_path, monkeypatch):
     asked = []
 

@@ -171,6 +171,7 @@ def test_features_are_written_to_the_last_bit(done, material, tmp_path, preset):
     np.testing.assert_array_equal(sequences.read_csv(tmp_path / "f.csv").astype("f"), features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--method", "slaney"], ["--preset", "paper"]])
 def test_features_become_sound_again(done, material, tmp_path, options):
     config = FeatureConfig.preset("paper" if "paper" in options else "default")
@@ -792,6 +793,7 @@ def test_another_process_generates_the_same_bytes(done, stopped, vectors_run, tm
     assert (tmp_path / "out.csv").read_bytes() == (folder / "out.csv").read_bytes()
 
 
+@pytest.mark.weekly
 def test_a_training_that_was_stopped_and_killed_ends_like_an_uninterrupted_one(
     done, stopped, whole, material
 ):

@@ -173,6 +173,7 @@ def test_the_chopin_clip_has_chopins_harmony_in_every_pair_of_bars(scores):
         assert expected <= strongest(strength, len(expected) + 1), names
 
 
+@pytest.mark.slow
 def test_the_singer_sings_the_tune_of_the_chorale(scores):
     waveform, rate = sound("singer.flac")
     line = "C4 C4 C4 D4 D4 C4 A3 Bb3 A3 G3 A3 Bb3 G3 F3"

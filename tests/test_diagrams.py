@@ -14,6 +14,8 @@ from matplotlib.path import Path
 
 from cmc_helpers import diagrams, plots
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parent.parent
 BLUE, VERMILION, GREEN, PURPLE = (line["color"].lower() for line in plots.LINES)
 GREYS = {diagrams.INK, diagrams.FADED, diagrams.FADED_TEXT}
@@ -113,7 +115,6 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.slow
 def test_no_words_overlap_or_leave_the_picture(drawn, boxes):
     legend = drawn.get_legend()
     others = [drawn.title] + (legend.get_texts() if legend else [])
@@ -126,7 +127,6 @@ def test_no_words_overlap_or_leave_the_picture(drawn, boxes):
         assert inside.y0 <= box.y0 and box.y1 <= inside.y1, text.get_text()
 
 
-@pytest.mark.slow
 def test_a_unit_is_an_inch_so_that_words_fit_where_they_stand(drawn):
     across, up = drawn.transData.transform((1, 1)) - drawn.transData.transform((0, 0))
     assert across == pytest.approx(up)
@@ -164,7 +164,6 @@ def test_colours_are_those_of_the_lines_or_grey(drawn):
     assert {to_hex(color) for color in edges + lines} <= allowed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["weights", "6 steps, 3 layers, 2", "cell, input"])
 def test_the_same_call_draws_the_same_bytes_7_5_inches_wide(name):
     first, second = (plots.figure_with_alt(DRAWINGS[name](), name).png for _ in range(2))

@@ -132,6 +132,7 @@ def test_the_chief_alone_writes_and_speaks(alone, two):
 
 
 @pytest.mark.keras
+@pytest.mark.weekly
 def test_four_workers_learn_what_one_process_learns(alone, data, tmp_path):
     folder = tmp_path / "run"
     ended = together(4, "train", data, "--run", folder, *SMALL, "--workers")
@@ -140,6 +141,7 @@ def test_four_workers_learn_what_one_process_learns(alone, data, tmp_path):
 
 
 @pytest.mark.keras
+@pytest.mark.weekly
 def test_a_worker_that_is_killed_stops_all_and_resumed_they_end_as_if_nothing_had_been(
     two, data, tmp_path
 ):
@@ -201,6 +203,7 @@ def learned(strategy=None):
     return [*losses, *map(float, held_out), *weights]
 
 
+@pytest.mark.weekly
 @pytest.mark.keras
 def test_two_devices_of_a_machine_learn_what_one_learns(devices):
     np.testing.assert_allclose(devices, learned(), rtol=1e-5, atol=1e-5)

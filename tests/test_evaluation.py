@@ -59,6 +59,7 @@ def test_music_is_measured_by_its_end():
     assert evaluation.measure(real[:2], real[2:], CONFIG).level == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_single_clip_has_no_judge():
     real = [noise(20, seed) for seed in range(2)]
     assert evaluation.measure(real, real[:1], CONFIG).two_sample == {}

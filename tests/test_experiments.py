@@ -165,6 +165,7 @@ def test_the_primer_is_the_first_64_vectors(bounce):
     np.testing.assert_array_equal(run.primer, bounce[:64])
 
 
+@pytest.mark.weekly
 @pytest.mark.keras
 def test_an_lstm_with_a_mixture_bounces_for_200_lines(bounce):
     run = experiments.learn(experiments.four_networks(8)["LSTM + MDN"], bounce)
@@ -173,6 +174,7 @@ def test_an_lstm_with_a_mixture_bounces_for_200_lines(bounce):
     assert largest <= LARGEST
 
 
+@pytest.mark.weekly
 @pytest.mark.keras
 def test_a_network_without_memory_does_not_bounce(bounce):
     run = experiments.learn(experiments.four_networks(8)["FFNN"], bounce)
@@ -181,6 +183,7 @@ def test_a_network_without_memory_does_not_bounce(bounce):
     assert largest > 5 * LARGEST
 
 
+@pytest.mark.weekly
 @pytest.mark.keras
 def test_a_network_without_memory_walks_in_a_circle():
     cyclic = sequences.cyclic(264)

@@ -25,16 +25,19 @@ def kept(faults):
     return sum(tries for *_, tries, _ in rows)
 
 
+@pytest.mark.weekly
 def test_what_is_killed_leaves_whole_files_and_ends_alike(faults):
     faults.killed()
     assert kept(faults) == 4
 
 
+@pytest.mark.weekly
 def test_a_terminal_that_is_closed_ends_all_processes_of_a_build_in_one_sentence(faults):
     faults.stopped({"SIGHUP": [1]}, ["corpus"])
     assert kept(faults) == 2
 
 
+@pytest.mark.weekly
 def test_a_promise_that_is_broken_is_told(faults, monkeypatch):
     job = faults.jobs[1]
     faults.results[job] |= {"out.wav": b"another"}

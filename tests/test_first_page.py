@@ -52,6 +52,7 @@ def test_it_sounds_as_the_first_page_says(made):
         assert np.abs(without[5 * 8000 :]).max() < 1e-3 < 0.1 < np.abs(with_chance[24000:]).max()
 
 
+@pytest.mark.slow
 def test_the_picture_is_one(made):
     from PIL import Image
 

@@ -132,6 +132,7 @@ def test_a_piano_ends_quietly_at_minus_3_dbfs():
     assert loudness(sound, 3.9, 4) < -70
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_sound():
     notes = [Note(0, 0.5, 60, 0.7), Note(0.5, 0.5, 64, 0.7)]
     for play in (piano, lambda notes, **options: singer(notes, "ao", **options)):
@@ -237,6 +238,7 @@ def laughs():
     return [outburst(laughter(8, seed=seed, people=1)) for seed in range(20)]
 
 
+@pytest.mark.slow
 def test_people_laugh_four_to_five_times_a_second(laughs):
     level = np.array([levels(laugh) for laugh in laughs])
     assert np.ptp(level, axis=1).min() > 15  # calls apart, not one that trembles
@@ -248,6 +250,7 @@ def test_people_laugh_four_to_five_times_a_second(laughs):
     assert spectrum[calls].max() > 3 * spectrum[hertz > 6].max()
 
 
+@pytest.mark.slow
 def test_pitch_and_loudness_fall_while_one_laughs(laughs):
     pitch, level = np.array([track(x) for x in laughs]), np.array([levels(x) for x in laughs])
     assert librosa.midi_to_hz(np.median(pitch)) == pytest.approx(270, rel=0.2)  # all are men
@@ -297,6 +300,7 @@ def test_many_laugh_into_each_others_pauses(laughs):
     assert dips[1] < 0.6 * dips[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 def test_other_sample_rates_give_the_same_sound(rate):
     sung = singer([Note(0, 1, 57, 0.7)], "a", sample_rate=rate)

@@ -224,6 +224,7 @@ def in_pieces(monkeypatch, method, frames, known, piece, **changes):
     return inversion._found(inversion._goal(wanted, settings), CONFIG, settings), whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [65, 75, 190])
 @pytest.mark.parametrize("method", ["pghi-fast-griffin-lim", "fast-griffin-lim", "pghi"])
 @pytest.mark.parametrize("known", [np.asarray, reduce_magnitudes])
@@ -252,6 +253,7 @@ def test_undoing_the_a_curve_in_pieces_is_heard_by_nobody(monkeypatch):
     assert np.linalg.norm(difference) < 1e-4 * np.linalg.norm(whole)
 
 
+@pytest.mark.slow
 def test_segments_of_the_phase_integral_fit_together(monkeypatch):
     """A tone's phase runs on through the border of two segments."""
     magnitudes = magnitudes_of(tone(443.7))
@@ -277,6 +279,7 @@ def test_phases_count_from_the_middle_of_the_window():
     np.testing.assert_allclose(frame, frame[::-1], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frequency", [180, 220, 261.6, 440, 1234.5, 2000])
 def test_a_tone_comes_back_at_its_frequency(frequency):
     """The mirrored spectrum of the 2017 code was one bin off and made 228 Hz of 220 Hz."""
@@ -506,6 +509,7 @@ def test_two_sounds_can_have_the_same_features():
     assert loss(magnitudes, twin) > -20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_same_input_gives_the_same_bytes(method):
     features = extract_features(chords(), CONFIG)
@@ -532,6 +536,7 @@ def test_a_loud_passage_does_not_change_the_level_of_a_soft_one():
     assert abs(20 * np.log10(np.linalg.norm(x) / np.linalg.norm(soft))) < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("preset", ["paper", "original-2017", "default"])
 def test_features_of_music_come_back_within_a_fifth(method, preset):
@@ -549,6 +554,7 @@ def test_every_frame_adds_a_hop(method, frames):
     assert x.shape == (64 * (frames - 1) + 256,) and np.isfinite(x).all()
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(
     frames=st.integers(1, 60),
@@ -585,6 +591,7 @@ EXTREMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", EXTREMES)
 def test_every_sound_comes_back_as_loud_as_it_was(method, name):
@@ -663,6 +670,7 @@ def test_an_unknown_expansion_is_refused():
         invert_features(np.ones((5, 100)), CONFIG, expansion="magic")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("level", [1e-150, 1e-30, 1e30, 1e150])
 def test_the_level_does_not_matter(method, level):

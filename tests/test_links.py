@@ -76,6 +76,7 @@ def test_a_link_in_running_text_follows_and_a_stranger_s_stays(tree):
     assert page.read_text("utf-8") == text.format(OTHER, f"{REPOSITORY}-2")
 
 
+@pytest.mark.slow
 def test_the_readme_shows_badges_only_once_an_address_is_given(tree, capsys):
     page = tree / "README.md"
     before = page.read_text("utf-8")
@@ -149,6 +150,7 @@ def test_a_lesson_gets_badges_that_open_it_and_stays_in_the_form_that_is_stored(
     assert not any("<!-- badges" in path.read_text("utf-8") for path in solutions)
 
 
+@pytest.mark.slow
 def test_a_badge_that_names_a_third_address_is_put_right(tree):
     links.rewrite(REPOSITORY)  # with badges
     page = tree / "README.md"
@@ -158,6 +160,7 @@ def test_a_badge_that_names_a_third_address_is_put_right(tree):
     assert page.read_text("utf-8") == before
 
 
+@pytest.mark.slow
 def test_a_new_version_reaches_every_badge_and_the_citation(tree):
     links.rewrite(REPOSITORY)  # with badges
     project = tree / "pyproject.toml"

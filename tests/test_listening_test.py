@@ -371,6 +371,7 @@ def test_there_are_three_verdicts():
             lt.judge_one(*wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trials", [10, 40, 120])
 def test_guessers_are_seldom_told_apart_and_tellers_seldom_pass(trials):
     """The probabilities of errors, summed over every outcome: at most 5 %."""
@@ -443,6 +444,7 @@ def test_listeners_who_differ_are_pooled_without_false_alarms():
     assert np.mean(thrown_together) > 0.1
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 20), min_size=2, max_size=12).filter(lambda x: len(set(x)) > 1))
 def test_several_listeners_numbers_are_students_formulas(right):
     rates = np.array(right) / 20

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import runpy
 import shlex
 import subprocess
 import sys
@@ -47,7 +48,18 @@ def test_a_result_says_when_on_what_and_by_which_command_it_was_made(path):
     assert path.stat().st_size < 100_000
 
 
+@EVERY
+def test_its_command_can_still_be_given(path, monkeypatch, capsys):
+    script = script_of(read(path))
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(script), run_name="__main__")
+    assert "--small" in capsys.readouterr().out
+
+
 @pytest.mark.keras
+@pytest.mark.weekly
 @EVERY
 def test_the_same_command_in_small_writes_the_same_keys(path, tmp_path):
     output = tmp_path / path.name

@@ -64,6 +64,7 @@ def test_a_worker_that_has_grown_is_replaced_and_one_that_is_too_large_an_error(
     assert ("ERROR gw0 held more than 10 MB" in done.stdout) == bool(status)
 
 
+@pytest.mark.weekly
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
 def test_a_later_worker_that_finds_other_tests_ends_all_in_a_sentence(tmp_path):

@@ -179,6 +179,7 @@ def chunks(png):
     return names
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_bytes_each_time_and_names_no_program():
     first, second = (
         plots.figure_with_alt(plots.spectrogram(tone(), "A line"), "A line at 1 kHz")

@@ -125,6 +125,7 @@ def test_what_colab_has_is_good_enough_so_that_pip_adds_optuna_and_changes_nothi
         assert requirements[name].specifier.contains(pins[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     ["audio", "bach", "corpora", "features", "inversion", "mixtures", "sequences", "soundfonts"],

@@ -36,6 +36,7 @@ def heard_whole(run):
     return [piece[start:] for piece in PIECES[:2] for start in range(run.network.frames)]
 
 
+@pytest.mark.slow
 def test_a_residual_is_what_came_less_the_mean_of_the_best_component_in_its_sigma(run, bank):
     """The oracle: `foresee` hears whole pieces, and every residual is one of all those it gives."""
     every = []
@@ -58,6 +59,7 @@ def test_a_residual_is_what_came_less_the_mean_of_the_best_component_in_its_sigm
     assert max(nearest) < residuals.UNIT / 2 + 0.01
 
 
+@pytest.mark.slow
 def test_a_bank_is_whole_and_the_same_for_the_same_seed(run, bank):
     assert bank.vectors.shape == (COUNT, run.network.width) and bank.vectors.dtype == np.int8
     again, other = collect(run, PIECES), collect(run, PIECES, seed=1)
@@ -65,6 +67,7 @@ def test_a_bank_is_whole_and_the_same_for_the_same_seed(run, bank):
     assert not np.array_equal(bank.vectors, other.vectors)
 
 
+@pytest.mark.slow
 def test_rows_of_one_place_are_steps_that_followed_each_other(run, bank):
     """The oracle: in what `foresee` says of a whole piece, they are neighbours, too."""
     assert np.bincount(bank.places).max() == STRETCH

@@ -141,7 +141,7 @@ sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
 @NEEDS_TENSORFLOW
 @pytest.mark.parametrize(
     "text",
-    [json.dumps(FOREIGN), '["float16"]'],
+    [json.dumps(FOREIGN), pytest.param('["float16"]', marks=pytest.mark.weekly)],
     ids=["another", "impossible"],
 )
 def test_a_training_starts_whatever_stands_in_keras_json(text, tmp_path):

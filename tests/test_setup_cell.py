@@ -67,13 +67,16 @@ FOUND = str(ROOT / "cmc_helpers" / "__init__.py")
 MISSING = "ImportError: cmc_helpers is missing: clone its repository, run python start.py lab"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", LESSONS + SOLUTIONS, ids=lambda path: path.relative_to(ROOT).with_suffix("").as_posix()
 )
-def test_every_notebook_s_set_up_works_from_four_folders_and_twice(path, elsewhere):
-    cell = cell_of(path)
-    assert cell == execute.SETUP_CELL
+def test_every_notebook_has_the_same(path):
+    assert cell_of(path) == execute.SETUP_CELL
+
+
+@pytest.mark.slow
+def test_it_works_from_four_folders_and_twice(elsewhere):
+    cell = execute.SETUP_CELL
     nothing = [FOUND, [], 0, ""]
     for folder in ("notebooks", "notebooks/solutions"):
         assert twice(cell, ROOT / folder) == [[FOUND, [str(ROOT)], 0, ""], nothing]

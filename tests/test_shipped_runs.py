@@ -13,6 +13,7 @@ from cmc_helpers.features import features_to_amplitudes
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data_samples"
 NAMES = sorted(path.name for path in (SAMPLES / "runs").iterdir())
+ALIVE = "bach", "passage", "singer", "laughter"
 SHIPPED = pytest.mark.parametrize("name", NAMES)
 
 
@@ -65,7 +66,7 @@ def test_a_run_is_about_10_megabytes_at_most(name):
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("name", ["passage", "singer"])
+@pytest.mark.parametrize("name", [pytest.param("passage", marks=pytest.mark.weekly), "singer"])
 def test_what_a_run_of_a_clip_foresees_is_as_measured(name, make_runs):
     run = runs.load(SAMPLES / "runs" / name)
     corpus = corpora.open_corpus(SAMPLES / make_runs.RUNS[name].clip, run.features)
@@ -80,7 +81,10 @@ def fates(name, seconds=30, sequences=4):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bach", "passage", "singer", "laughter"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.weekly] * (name != "bach")) for name in ALIVE],
+)
 def test_what_ships_stays_alive(name):
     assert fates(name) == 4 * ["alive"]
     assert measured(name)["generated"]["fates"] == {"alive": 32}
@@ -110,6 +114,7 @@ def test_held_out_music_ships_beside_bach():
 
 
 @pytest.mark.keras
+@pytest.mark.weekly
 def test_one_command_trains_measures_and_registers(make_runs, monkeypatch, tmp_path):
     for name in ("registry.json", "README.md", "singer.flac"):
         shutil.copy(SAMPLES / name, tmp_path)

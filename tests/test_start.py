@@ -51,7 +51,10 @@ class Checkout:
         asked to install does not land in its folder if not `lands`."""
         launch = self.bin / f"{name}.py"
         launch.write_text(
-            f"import runpy, sys\nsys.version_info = {(*map(int, version.split('.')), 0)}\n"
+            "import runpy, signal, sys\n"
+            # What is started in the background is deaf to Ctrl-C.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            f"sys.version_info = {(*map(int, version.split('.')), 0)}\n"
             f"sys.executable = {str(self.bin / name)!r}\ndel sys.argv[0]\n"
             "runpy.run_path(sys.argv[0], run_name='__main__')",
             "utf-8",
@@ -573,8 +576,11 @@ def test_test_and_check_call_pytest(checkout):
     checkout.python("python3", "3.12")
     workers = "--numprocesses auto --dist loadfile"
     told = {
-        "test": f"python3 -m pytest --nbval {workers} --durations 10 tests notebooks -k one or two",
-        "check": "python3 -m pytest -m not (keras or browser or slow)"
+        "test": f"python3 -m pytest --nbval {workers} --durations 10 tests notebooks -m not weekly"
+        " -k one or two",
+        "weekly": f"python3 -m pytest --nbval {workers} --durations 10 tests notebooks"
+        " -k one or two",
+        "check": "python3 -m pytest -p no:nbval -m not (keras or browser or slow or weekly)"
         f" {workers} tests -k one or two",
         "coverage": "python3 -m pytest --cov --cov-report=term -k one or two",
         "colab": "python3 -m pytest --nbval-lax --disable-warnings notebooks -k one or two",
@@ -681,9 +687,9 @@ def test_make_is_the_same_and_hands_on_what_it_is_told(checkout):
     checkout.python("python3", "3.12")
     checkout.python("mine", "3.11")
     for arguments, made, pip, last in (
-        ([], "python3", " with tests/locked.txt and tests/locked.txt", "tests notebooks"),
-        (["VERSIONS=newest", "ARGS=-k 'one or two'"], "python3", "", "notebooks -k one or two"),
-        ([f"PYTHON={checkout.bin}/mine", "VERSIONS=locked"], "mine", None, "tests notebooks"),
+        ([], "python3", " with tests/locked.txt and tests/locked.txt", "-m not weekly"),
+        (["VERSIONS=newest", "ARGS=-k 'one or two'"], "python3", "", "weekly -k one or two"),
+        ([f"PYTHON={checkout.bin}/mine", "VERSIONS=locked"], "mine", None, "-m not weekly"),
     ):
         assert checkout.make("test", *arguments).returncode == 0
         calls = checkout.calls()

@@ -151,6 +151,7 @@ def test_transposing_off_the_piano_is_refused():
 # ------------------------------------------------------------------------------ files
 
 
+@pytest.mark.slow
 @SLOW
 @given(EVENTS)
 def test_midi_is_read_back_as_it_was_written(tmp_path_factory, events):
@@ -215,6 +216,7 @@ def test_the_chorales_are_those_of_the_corpus_of_sound_split_alike(chorales):
     assert set(validation) == held_out and set(train) == set(names) - held_out
 
 
+@pytest.mark.slow
 def test_every_chorale_is_a_text_that_encode_would_write(chorales):
     for part in chorales:
         for name, text in part.items():
@@ -222,6 +224,7 @@ def test_every_chorale_is_a_text_that_encode_would_write(chorales):
             assert END not in text
 
 
+@pytest.mark.slow
 def test_the_chorales_are_what_the_command_makes(chorales, monkeypatch):
     monkeypatch.syspath_prepend(samples_folder())
     import make_chorales
