@@ -159,6 +159,19 @@ def test_a_worker_that_is_killed_stops_all_and_resumed_they_end_as_if_nothing_ha
 
 
 @pytest.mark.keras
+def test_what_tensorflow_says_when_a_worker_is_gone_becomes_a_sentence():
+    from tensorflow.errors import UnavailableError
+
+    def gone():
+        raise UnavailableError(None, None, "connection reset by peer")
+
+    trainer = distribution.Trainer.__new__(distribution.Trainer)
+    trainer._several_workers = True
+    with pytest.raises(training.TrainingError, match="another worker is gone.*--resume"):
+        trainer._together(gone)
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize("described", [None, "host:2222", '{"cluster": {"worker": ["a:1"]}}'])
 def test_workers_that_nobody_named_are_refused(described, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)

@@ -75,9 +75,10 @@ def test_the_workflow_checks_windows_and_macos_without_make():
     assert "if" not in job
 
 
-def test_the_workflow_runs_colab_s_versions_once_a_week():
-    assert WORKFLOW["jobs"]["colab"]["if"] == "github.event_name == 'schedule'"
-    assert commands_of("colab") == ["python start.py colab"]
+@pytest.mark.parametrize("name", ["weekly", "colab"])
+def test_the_workflow_runs_it_once_a_week(name):
+    assert WORKFLOW["jobs"][name]["if"] == "github.event_name == 'schedule'"
+    assert commands_of(name)[-1] == f"python start.py {name}"
 
 
 def test_the_supported_pythons_are_the_same_everywhere():
