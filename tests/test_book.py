@@ -32,7 +32,11 @@ make_book = load_make_book()
 SOURCES = make_book.sources()
 MODULES = make_book.modules(SOURCES)
 PAGES = ["index.html", *(str(path.with_suffix(".html")) for path in [*SOURCES, *MODULES])]
-by_page = pytest.mark.parametrize("name", PAGES)
+OFTEN = len(PAGES) - len(MODULES) + 3  # pages of modules are all made alike
+by_page = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.weekly] * (n >= OFTEN)) for n, name in enumerate(PAGES)],
+)
 by_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 
 

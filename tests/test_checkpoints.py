@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_corpora import NETWORK, SHORT, bouncing, music, weights
 
-from cmc_helpers import checkpoints, corpora, distribution, networks, runs
+from cmc_helpers import checkpoints, corpora, distribution, generation, networks, runs
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.training import TrainingError, train
@@ -220,3 +220,20 @@ def test_a_training_killed_before_its_first_checkpoint_begins_again(tmp_path):
     again = train(bouncing(), tmp_path / "run", resume=True)
     for first, second in zip(weights(once), weights(again), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.keras
+def test_a_run_of_several_frames_is_trained_resumed_and_goes_on(tmp_path):
+    network = replace(NETWORK, frames=4, feature_scales=True)
+    config = replace(SHORT, epochs=2, steps=8)
+    whole = train(bouncing(), tmp_path / "whole", network, config)
+    assert whole.network == network and whole.normaliser.offset.shape == (32,)
+    train(bouncing(), tmp_path / "half", network, replace(config, epochs=1))
+    assert (
+        train(bouncing(), tmp_path / "half", config=config, resume=True).settings["training"]
+        == whole.settings["training"]
+    )
+    made = generation.generate(whole, 30)
+    assert made.vectors.shape == (1, 30, 8)
+    with pytest.raises(TrainingError, match="only 11 frames to train on"):
+        train(bouncing(11, 0), tmp_path / "short", network, config)

@@ -51,7 +51,7 @@ def test_targets_are_the_inputs_moved_up_by_one_line():
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("name", ["FFNN", "LSTM + MDN"])
+@pytest.mark.parametrize("name", ["FFNN", pytest.param("LSTM + MDN", marks=pytest.mark.weekly)])
 def test_a_compiled_step_is_keras_train_on_batch(name, bounce):
     network = experiments.four_networks(8)[name]
     cost, batch = networks.loss(network), [part[:2, :3] for part in experiments.windows(bounce)]

@@ -103,6 +103,7 @@ def test_the_offset_reaches_every_seed_that_numpy_is_given():
     assert with_offset(1000, code.format(3)) != with_offset(0, code.format(3))
 
 
+@pytest.mark.weekly
 @pytest.mark.keras
 def test_the_offset_reaches_every_seed_that_keras_is_given():
     code = """if True:

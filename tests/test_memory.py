@@ -48,7 +48,11 @@ def test_who(number): pathlib.Path(__file__).with_suffix(".pid").write_text(str(
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read from")
 @pytest.mark.parametrize(
     "setting, status, workers",
-    [("worker_megabytes=10000", 0, 1), ("worker_megabytes=10", 1, 1), ("worker_retires=10", 0, 3)],
+    [
+        pytest.param("worker_megabytes=10000", 0, 1, marks=pytest.mark.weekly),
+        pytest.param("worker_megabytes=10", 1, 1, marks=pytest.mark.weekly),
+        ("worker_retires=10", 0, 3),
+    ],
 )
 def test_a_worker_that_has_grown_is_replaced_and_one_that_is_too_large_an_error(
     tmp_path, setting, status, workers

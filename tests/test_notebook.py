@@ -29,7 +29,7 @@ def python(code, **variables):
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("level", ["0", "2"])
+@pytest.mark.parametrize("level", ["0", pytest.param("2", marks=pytest.mark.weekly)])
 def test_tensorflow_starts_computes_and_compiles_without_a_word(level):
     pytest.importorskip("tensorflow")
     result = python(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_corpora import NETWORK, SHORT, bouncing, music, weights
 
-from cmc_helpers import generation, runs, training
+from cmc_helpers import runs, training
 from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.training import TrainingConfig, TrainingError, Windows, train
@@ -182,23 +182,6 @@ def test_recordings_and_vectors_get_the_defaults_that_suit_them():
     assert network.frames == 1 and config.steps == 128
     network, _, sampling = training.defaults(bouncing())
     assert network.stack == "paper" and sampling["strategy"] == "greedy"
-
-
-@pytest.mark.keras
-def test_a_run_of_several_frames_is_trained_resumed_and_goes_on(tmp_path):
-    network = replace(NETWORK, frames=4, feature_scales=True)
-    config = replace(SHORT, epochs=2, steps=8)
-    whole = train(bouncing(), tmp_path / "whole", network, config)
-    assert whole.network == network and whole.normaliser.offset.shape == (32,)
-    train(bouncing(), tmp_path / "half", network, replace(config, epochs=1))
-    assert (
-        train(bouncing(), tmp_path / "half", config=config, resume=True).settings["training"]
-        == whole.settings["training"]
-    )
-    made = generation.generate(whole, 30)
-    assert made.vectors.shape == (1, 30, 8)
-    with pytest.raises(TrainingError, match="only 11 frames to train on"):
-        train(bouncing(11, 0), tmp_path / "short", network, config)
 
 
 def test_the_innovations_of_several_frames_are_what_a_line_does_not_foresee():
