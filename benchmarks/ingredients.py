@@ -27,7 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import analysis, corpora, evaluation, likelihood, training
+from cmc_helpers import analysis, corpora, training
+from cmc_helpers.analysis import evaluation, likelihood
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 

@@ -11,7 +11,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from cmc_helpers import corpora, likelihood, training
+from cmc_helpers import corpora, training
+from cmc_helpers.analysis import likelihood
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress

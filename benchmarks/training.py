@@ -137,7 +137,8 @@ def our_rounds(size, folder):
     """Seconds of a round of `distribution.Trainer` on batches cut from a file, made ahead."""
     import numpy as np
 
-    from cmc_helpers import corpora, distribution, training, windows
+    from cmc_helpers import corpora, training
+    from cmc_helpers.training import distribution, windows
 
     rng = np.random.default_rng(0)
     frames = rng.random((50_000, size.features), dtype=np.float32) + 0.1

@@ -68,8 +68,9 @@ def work(given):
     """One worker: prints the seconds that `updates` training steps took."""
     import numpy as np
 
-    from cmc_helpers import distribution, networks, training
+    from cmc_helpers import networks, training
     from cmc_helpers.notebook import quiet_tensorflow
+    from cmc_helpers.training import distribution
 
     joined = []
     quiet_tensorflow(lambda: joined.append(distribution.join_workers()))

@@ -168,16 +168,21 @@ def modules(pages, root=ROOT):
         return f"[{match[0]}](../{there})" if there else match[0]
 
     made = {}
-    for path in sorted((root / "cmc_helpers").glob("[a-z]*.py")):
+    package = root / "cmc_helpers"
+    for path in sorted([*package.glob("[a-z]*.py"), *package.glob("[a-z]*/*.py")]):
+        names = path.relative_to(package).with_suffix("").parts
+        if names[0] == "exercises":  # a lesson calls no more than `check`
+            continue
+        module = ".".join(names).removesuffix(".__init__")
         tree = ast.parse(path.read_text("utf-8"))
-        parts = [f"# {path.stem}", ast.get_docstring(tree) or ""]
+        parts = [f"# {module}", ast.get_docstring(tree) or ""]
         for node in _public(tree):
             inside = _public(node) if isinstance(node, ast.ClassDef) else []
             parts += [f"## {node.name}", _signature(node), ast.get_docstring(node) or ""]
             for method in inside:
                 parts += [f"### {node.name}.{method.name}", _signature(method)]
                 parts.append(ast.get_docstring(method) or "")
-        made[Path("modules", path.stem + ".md")] = ORIGIN.sub(origin, "\n\n".join(parts)) + "\n"
+        made[Path("modules", module + ".md")] = ORIGIN.sub(origin, "\n\n".join(parts)) + "\n"
     names = "\n".join(path.stem for path in made)
     text = "# The package, module by module\n\nWhich does what, and who may import whom: "
     text += f"[how it is built](../docs/architecture.md).\n\n```{{toctree}}\n{names}\n```\n"

@@ -4,6 +4,44 @@ Data flows one way: `audio` → `features` → `corpora` → `training` → `run
 `features` again → `inversion` → `audio`. Import the module you need; TensorFlow is loaded only by
 the functions that build, train or run a network.
 
+The paper itself:
+    features        sound → 100 numbers per 8 ms, and back to magnitudes
+    inversion       magnitudes → sound: the phase is found again
+    mixtures        the Gaussian mixture, and the four strategies that choose from it
+    networks        stacks of LSTM cells with a mixture for a head
+    training        recordings → a network that foresees the next frame
+    generation      the network goes on with what it chose
+
+What goes in and comes out:
+    audio           files ↔ waveforms
+    sequences       the dummy data, and vectors in CSV files
+    transposition   recordings at another pitch
+    corpora         what is learnt from, and what is held out
+    runs            the folder of a trained network
+    residuals       what a network did not foresee, as noise for its music
+
+Music by its notes:
+    instruments     notes → sound: a piano, a singer, a crowd that laughs
+    soundfonts      notes → a grand piano
+    bach            Bach's scores, performed
+    symbolic        a network that writes notes instead of sound
+
+Measures and experiments:
+    analysis        what became of generated music, without an ear
+    listening_test  the paper's composer test, and its statistics
+    experiments     cyclic and bounce, learnt in seconds
+    toys            problems on which a model shows what it cannot do
+
+What people see and type:
+    plots, diagrams pictures, each with its words
+    notebook        players, progress bars, a quiet TensorFlow
+    player          where the knobs stand → sound and picture
+    widgets         sliders, the tau player, the composer test
+    exercises       `check`, which answers with a counter-example
+    cli             `cmc …`
+
+Beneath all of it: `files`, `provenance`, `stopping`.
+
 Settings that a machine has for other work (KERAS_BACKEND, ~/.keras/keras.json, MPLBACKEND …) change
 nothing here: importing the package puts its own in their place, before Keras can read them.
 """

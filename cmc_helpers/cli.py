@@ -18,24 +18,15 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cmc_helpers import (
-    building,
-    corpora,
-    distribution,
-    evaluation,
-    generation,
-    inversion,
-    mixtures,
-    networks,
-    player,
-    runs,
-    training,
-)
+from cmc_helpers import corpora, generation, inversion, mixtures, networks, player, runs, training
+from cmc_helpers.analysis import evaluation
 from cmc_helpers.audio import read_audio, write_audio
+from cmc_helpers.corpora import building
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.sequences import read_csv, write_csv
+from cmc_helpers.training import distribution
 
 SOUND = (".wav", ".flac", ".ogg")
 STOPPED = "stopped: no file is left half-written"

@@ -12,7 +12,8 @@ from pathlib import Path
 import make_samples
 import numpy as np
 
-from cmc_helpers import bach, building, symbolic
+from cmc_helpers import bach, symbolic
+from cmc_helpers.corpora import building
 from cmc_helpers.files import replacing
 from cmc_helpers.notebook import terminal_progress
 

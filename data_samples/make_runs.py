@@ -30,7 +30,8 @@ import h5py
 import make_samples
 import numpy as np
 
-from cmc_helpers import cli, corpora, evaluation, networks, runs
+from cmc_helpers import cli, corpora, networks, runs
+from cmc_helpers.analysis import evaluation
 from cmc_helpers.files import replacing
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import processor

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import bach, building, corpora, soundfonts, symbolic
+from cmc_helpers import bach, corpora, soundfonts, symbolic
+from cmc_helpers.corpora import building
 from cmc_helpers.features import FeatureConfig
 
 CONFIG = FeatureConfig.preset("default")

@@ -34,18 +34,16 @@ from bach_corpus import CONFIG, SMALL_JUDGED, SMALL_PIECES, small_corpus, whole_
 from cmc_helpers import (
     analysis,
     bach,
-    building,
     corpora,
-    evaluation,
     generation,
-    likelihood,
     networks,
     runs,
     soundfonts,
     training,
     transposition,
 )
-from cmc_helpers.corpora import Corpus, Piece
+from cmc_helpers.analysis import evaluation, likelihood
+from cmc_helpers.corpora import Corpus, Piece, building
 from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import replacing
 from cmc_helpers.networks import NetworkConfig

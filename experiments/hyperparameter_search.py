@@ -25,7 +25,9 @@ from types import SimpleNamespace
 from bach_corpus import SMALL_JUDGED, small_corpus
 from beyond_the_paper import music_of, one_thread
 
-from cmc_helpers import building, corpora, evaluation, likelihood, runs, training
+from cmc_helpers import corpora, runs, training
+from cmc_helpers.analysis import evaluation, likelihood
+from cmc_helpers.corpora import building
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import provenance, write

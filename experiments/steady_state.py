@@ -27,21 +27,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from cmc_helpers import (
-    analysis,
-    building,
-    corpora,
-    evaluation,
-    generation,
-    networks,
-    runs,
-    training,
-)
+from cmc_helpers import analysis, corpora, generation, networks, runs, training
+from cmc_helpers.analysis import evaluation
+from cmc_helpers.corpora import building
 from cmc_helpers.features import features_to_amplitudes
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import provenance, write
-from cmc_helpers.windows import Windows
+from cmc_helpers.training.windows import Windows
 
 RESULTS = Path(__file__).with_suffix(".json")
 DROPOUT = 0.2  # of the paper's stack; what the 2017 code was run with is not known

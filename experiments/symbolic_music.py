@@ -32,7 +32,6 @@ import make_samples  # noqa: E402
 
 from cmc_helpers import (  # noqa: E402
     bach,
-    evaluation,
     experiments,
     generation,
     inversion,
@@ -40,6 +39,7 @@ from cmc_helpers import (  # noqa: E402
     runs,
     symbolic,
 )
+from cmc_helpers.analysis import evaluation  # noqa: E402
 from cmc_helpers.features import extract_features  # noqa: E402
 from cmc_helpers.files import replacing  # noqa: E402
 from cmc_helpers.notebook import quiet_tensorflow, terminal_progress  # noqa: E402

@@ -26,6 +26,8 @@ from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
+from house import file_of
+
 from cmc_helpers.provenance import in_words, provenance, write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +41,7 @@ WANTED = 0.85
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["cmc_helpers"]
-only_mutate = ["cmc_helpers/{module}.py"]
+only_mutate = ["{path}"]
 pytest_add_cli_args_test_selection = ["tests/test_{module}.py", "-m", "not keras"]
 pytest_add_cli_args = [
     "-p", "_hypothesis_pytestplugin", "-p", "pytest_timeout", "-p", "no:cacheprovider",
@@ -108,6 +110,10 @@ def main(arguments=None):
     return judge(results, explanations())
 
 
+def path_of(module):
+    return file_of(module).relative_to(ROOT).as_posix()
+
+
 def mutate(module, jobs):
     """Let mutmut try every mutant of `module` that was not killed before: a dict of numbers, and
     what lives."""
@@ -116,9 +122,11 @@ def mutate(module, jobs):
     for name in ("cmc_helpers", "tests", "mutants/data_samples"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / Path(name).name)
-    settings = (ROOT / "pyproject.toml").read_text("utf-8") + SETTINGS.format(module=module)
+    settings = (ROOT / "pyproject.toml").read_text("utf-8") + SETTINGS.format(
+        module=module, path=path_of(module)
+    )
     (folder / "pyproject.toml").write_text(settings, "utf-8")
-    found = folder / "mutants" / "cmc_helpers" / f"{module}.py.meta"
+    found = folder / "mutants" / f"{path_of(module)}.meta"
     stats = folder / "mutants" / "mutmut-stats.json"
     tests = (ROOT / "tests" / "conftest.py", ROOT / "tests" / f"test_{module}.py")
     if stats.exists() and stats.stat().st_mtime < max(path.stat().st_mtime for path in tests):
@@ -165,7 +173,7 @@ def change(folder, module, key):
     previous = Path.cwd()
     os.chdir(folder)  # where mutmut looks for its files
     try:
-        lines = get_diff_for_mutant(key, path=f"cmc_helpers/{module}.py").splitlines()[2:]
+        lines = get_diff_for_mutant(key, path=path_of(module)).splitlines()[2:]
     finally:
         os.chdir(previous)
     function, owner = orig_function_and_class_names_from_key(key)

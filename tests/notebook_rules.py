@@ -252,7 +252,7 @@ def small_enough_to_open(page):
 @rule(EVERYWHERE)
 def little_is_exempt_from_comparison(page):
     """Only sound and training differ in the last bits; what they are worth is printed elsewhere."""
-    known = re.compile(r"setup|helper:\w+\.\w+|nbval-ignore-output|raises-exception")
+    known = re.compile(r"setup|helper:\w+(\.\w+)+|nbval-ignore-output|raises-exception")
     for cell in page.cells:
         for tag in tags(cell):
             if not known.fullmatch(tag):

@@ -2,15 +2,12 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 
 import pytest
-from notebook_rules import ROOT
+from house import DOORS, PACKAGE, ROOMS, ROWS
 
-PACKAGE = ROOT / "cmc_helpers"
-TEXT = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-MODULES = re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)  # a row for each, from above downwards
-VIEWS = ["controls", "player_view", "listening_view", "widgets"]
-SHOWS = ["plots", "diagrams", "notebook", "player", *VIEWS, "exercises", "cli"]
+SHOWS = ["plots", "diagrams", "notebook", "player", "widgets", "exercises", "cli"]
 WITHOUT_NETWORKS = ["audio", "features", "inversion", "mixtures", "sequences"]
 
 
@@ -42,14 +39,43 @@ def networks_in(names):
 
 def test_every_module_has_its_row_and_those_that_show_things_come_last():
     there = {path.stem for path in PACKAGE.iterdir() if re.match(r"[a-z]\w+(\.py)?$", path.name)}
-    assert sorted(MODULES) == sorted(there)
-    assert MODULES[-len(SHOWS) :] == SHOWS
+    assert sorted(DOORS) == sorted(there)
+    assert DOORS[-len(SHOWS) :] == SHOWS
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", DOORS)
 def test_a_module_imports_only_from_rows_above_and_networks_only_when_needed(module):
-    assert siblings(module) <= {*MODULES[: MODULES.index(module)], module}
+    assert siblings(module) <= {*DOORS[: DOORS.index(module)], module}
     assert not networks_in(imported(module, top=True))
+
+
+def test_every_room_has_its_row_below_its_door_s():
+    there = {
+        f"{path.parent.name}.{path.stem}"
+        for path in PACKAGE.glob("*/[a-z]*.py")
+        if path.parent.name not in ("exercises", "__pycache__")  # one of which is like the other
+    }
+    assert sorted(ROOMS) == sorted(there)
+    for above, row in zip(ROWS, ROWS[1:], strict=False):
+        assert "." not in row or above.partition(".")[0] == row.partition(".")[0]
+
+
+def needed(path, files):
+    """Which of the modules `files` a file imports, or imports something from."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+            yield from {f"{node.module}.{alias.name}", node.module} & files.keys()
+
+
+@pytest.mark.parametrize("door", sorted({room.partition(".")[0] for room in ROOMS}))
+def test_behind_a_door_no_imports_go_round_in_a_circle(door):
+    name = f"cmc_helpers.{door}"
+    files = {f"{name}.{path.stem}": path for path in (PACKAGE / door).glob("*.py")}
+    files[name] = files.pop(f"{name}.__init__")
+    needs = {module: set(needed(path, files)) for module, path in files.items()}
+    for rooms in needs.values():  # `from door import room` asks for the room alone
+        rooms -= {name} if len(rooms) > 1 else set()
+    list(TopologicalSorter(needs).static_order())  # CycleError, with the names, if there is one
 
 
 @pytest.mark.parametrize("module", WITHOUT_NETWORKS)
@@ -58,3 +84,11 @@ def test_what_is_not_about_networks_never_imports_tensorflow(module):
     for name in reached:  # which grows on the way
         reached += siblings(name) - set(reached)
     assert {name: found for name in reached if (found := networks_in(imported(name)))} == {}
+
+
+def test_the_package_s_first_page_names_every_door():
+    page = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text("utf-8")))
+    listed = re.findall(r"^    ((?:\w+, )*\w+)\s", page, re.MULTILINE)
+    beneath = re.findall(r"`(\w+)`", page.rpartition("Beneath")[2].partition("\n\n")[0])
+    named = [name for names in listed for name in names.split(", ")] + beneath
+    assert sorted(named) == sorted(DOORS)

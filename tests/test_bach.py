@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from cmc_helpers import bach, soundfonts
 from cmc_helpers.bach import Event, Score, ScoreError, ScoreSource, perform, read_score
-from cmc_helpers.building import build_from_sources
 from cmc_helpers.corpora import load_corpus
+from cmc_helpers.corpora.building import build_from_sources
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.instruments import Note
 from cmc_helpers.soundfonts import AdditivePiano, SoundfontError, SoundfontPiano, grand_piano

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmc_helpers import checkpoints, cli, corpora, distribution, networks, runs, sequences, windows
-from cmc_helpers.training import TrainingConfig
+from cmc_helpers import cli, corpora, networks, runs, sequences
+from cmc_helpers.training import TrainingConfig, checkpoints, distribution, windows
 
 ROOT = Path(__file__).parent.parent
 SMALL = "--layers 1 --units 8 --mixtures 2 --batch 4 --steps 10 --batches-per-epoch 10".split()

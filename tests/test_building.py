@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmc_helpers import building
-from cmc_helpers.building import CorpusError, Transposed, build_from_sources
-from cmc_helpers.corpora import load_corpus
+from cmc_helpers.corpora import building, load_corpus
+from cmc_helpers.corpora.building import CorpusError, Transposed, build_from_sources
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.files import FileError
 

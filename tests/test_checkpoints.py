@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from small_corpora import NETWORK, SHORT, bouncing, music, weights
 
-from cmc_helpers import checkpoints, corpora, distribution, generation, networks, runs
+from cmc_helpers import corpora, generation, networks, runs
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.training import TrainingError, train
+from cmc_helpers.training import TrainingError, checkpoints, distribution, train
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 

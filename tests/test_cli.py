@@ -16,8 +16,9 @@ import click
 import numpy as np
 import pytest
 
-from cmc_helpers import bach, building, cli, corpora, runs, sequences, soundfonts, training
+from cmc_helpers import bach, cli, corpora, runs, sequences, soundfonts, training
 from cmc_helpers.audio import read_audio, write_audio
+from cmc_helpers.corpora import building
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.inversion import invert_features
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmc_helpers import cli, distribution, networks, runs, sequences, training
+from cmc_helpers import cli, networks, runs, sequences, training
+from cmc_helpers.training import distribution
 
 ROOT = Path(__file__).parent.parent
 NETWORK = networks.NetworkConfig(8, layers=2, units=8, components=2, sigma_floor=0.1)
@@ -28,7 +29,8 @@ SMALL = (
 # kills itself: `kill -9` on the dot, at a moment when the others wait for it.
 WORKER = """
 import os, signal, sys
-from cmc_helpers import cli, distribution
+from cmc_helpers import cli
+from cmc_helpers.training import distribution
 train, steps = distribution.Trainer.train, []
 
 def train_or_die(self, *batch):

@@ -6,6 +6,7 @@ import re
 
 import nbformat
 import pytest
+from house import file_of, module_of
 from nbformat.v4 import new_code_cell, new_notebook
 from notebook_rules import LESSONS, ROOT, Page, tags
 
@@ -36,8 +37,8 @@ def drift(page, package=ROOT / "cmc_helpers"):
         for tag in tags(cell):
             if not tag.startswith("helper:"):
                 continue
-            module, _, name = tag.removeprefix("helper:").partition(".")
-            path = package / f"{module}.py"
+            module, _, name = tag.removeprefix("helper:").rpartition(".")
+            path = file_of(module, package)
             helper = definitions(path.read_text("utf-8")).get(name) if path.exists() else None
             lesson = definitions(cell.source).get(name)
             if helper is None:
@@ -50,11 +51,11 @@ def drift(page, package=ROOT / "cmc_helpers"):
 
 def origins(package=ROOT / "cmc_helpers"):
     """The helpers that name the notebook they come from, as (module.function, number)."""
-    for path in sorted(package.glob("*.py")):
+    for path in sorted(package.rglob("*.py")):
         for name, node in definitions(path.read_text("utf-8")).items():
             for number in ORIGIN.findall(ast.get_docstring(node) or ""):
                 if not name.startswith("_"):
-                    yield f"{path.stem}.{name}", number
+                    yield f"{module_of(path, package)}.{name}", number
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

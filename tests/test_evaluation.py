@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cmc_helpers import analysis, corpora, evaluation, generation, likelihood, runs
+from cmc_helpers import analysis, corpora, generation, runs
+from cmc_helpers.analysis import evaluation, likelihood
 from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig, features_to_amplitudes
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from cmc_helpers import corpora, experiments, features, likelihood, networks, runs
+from cmc_helpers import corpora, experiments, features, networks, runs
+from cmc_helpers.analysis import likelihood
 from cmc_helpers.features import FeatureConfig, Normaliser
 from cmc_helpers.networks import NetworkConfig
 

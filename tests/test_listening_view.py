@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cmc_helpers import listening_test as lt
-from cmc_helpers import listening_view, widgets
+from cmc_helpers import widgets
+from cmc_helpers.widgets import listening_view
 
 
 @pytest.fixture(params=["pair", "single"])

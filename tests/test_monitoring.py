@@ -5,10 +5,9 @@ import sys
 
 import pytest
 
-from cmc_helpers import monitoring
-from cmc_helpers.checkpoints import State
-from cmc_helpers.monitoring import Monitor
-from cmc_helpers.training import TrainingConfig, TrainingError
+from cmc_helpers.training import TrainingConfig, TrainingError, monitoring
+from cmc_helpers.training.checkpoints import State
+from cmc_helpers.training.monitoring import Monitor
 
 CONFIG = TrainingConfig(epochs=3, batch=4, steps=10)
 

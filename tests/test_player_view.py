@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmc_helpers import cli, notebook, player_view, runs
+from cmc_helpers import cli, notebook, runs
 from cmc_helpers import player as cmc_player
+from cmc_helpers.widgets import player_view
 
 START = (
     "--strategy tempered --tau 0.8 --sigma-scale 0.5 --pi-temperature 1 --form weight "

@@ -153,9 +153,10 @@ def imported_with(module):
 def test_a_wheel_carries_the_samples_and_what_experiments_found(tmp_path):
     """What Colab installs is no checkout: these must lie inside the package."""
     pytest.importorskip("setuptools", minversion="77")
-    files = {
-        "cmc_helpers/__init__.py",
-        "cmc_helpers/exercises/__init__.py",
+    packages = PROJECT["tool"]["setuptools"]["packages"]
+    elsewhere = PROJECT["tool"]["setuptools"]["package-dir"]
+    files = {f"{name.replace('.', '/')}/__init__.py" for name in packages if name not in elsewhere}
+    files |= {
         "data_samples/bounce.csv",
         "data_samples/runs/bach/model.keras",
         "data_samples/make_samples.py",

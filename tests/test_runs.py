@@ -12,10 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from cmc_helpers import checkpoints, networks, residuals, runs
+from cmc_helpers import networks, residuals, runs
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.runs import RunError
-from cmc_helpers.windows import TrainingError
+from cmc_helpers.training import TrainingError, checkpoints
 
 
 @pytest.fixture

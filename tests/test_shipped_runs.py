@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmc_helpers import analysis, cli, corpora, evaluation, generation, likelihood, runs
+from cmc_helpers import analysis, cli, corpora, generation, runs
+from cmc_helpers.analysis import evaluation, likelihood
 from cmc_helpers.features import features_to_amplitudes
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data_samples"

@@ -208,7 +208,7 @@ def test_a_damaged_score_is_refused_in_a_sentence(tmp_path, content):
 
 
 def test_the_chorales_are_those_of_the_corpus_of_sound_split_alike(chorales):
-    from cmc_helpers.building import choose_held_out
+    from cmc_helpers.corpora.building import choose_held_out
 
     names = [source.name for source in bach.sources(None)]
     held_out = {names[index] for index in choose_held_out(len(names), 0.1)}

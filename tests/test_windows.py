@@ -12,7 +12,7 @@ from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.training import TrainingError, Windows, train
-from cmc_helpers.windows import ahead, window_starts
+from cmc_helpers.training.windows import ahead, window_starts
 
 
 def test_windows_stay_inside_a_piece_and_all_are_found():

@@ -23,8 +23,6 @@ import soundfile
 
 from cmc_helpers import (
     bach,
-    building,
-    checkpoints,
     corpora,
     generation,
     listening_test,
@@ -35,8 +33,9 @@ from cmc_helpers import (
     symbolic,
 )
 from cmc_helpers.audio import AudioError, read_audio, write_audio
+from cmc_helpers.corpora import building
 from cmc_helpers.features import FeatureConfig
-from cmc_helpers.windows import TrainingError
+from cmc_helpers.training import TrainingError, checkpoints
 
 SECONDS = 5.0
 MEGABYTES = 256

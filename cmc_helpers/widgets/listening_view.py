@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from cmc_helpers import controls, listening_test, notebook
+from cmc_helpers import listening_test, notebook
 from cmc_helpers.files import FileError
+from cmc_helpers.widgets import controls
 
 
 class ListeningTest:

@@ -21,14 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import checkpoints, networks, residuals, runs
+from cmc_helpers import networks, residuals, runs
 from cmc_helpers.corpora import CorpusError, silent_frames
-from cmc_helpers.distribution import Trainer, is_chief
 from cmc_helpers.features import Normaliser
 from cmc_helpers.files import locked
-from cmc_helpers.monitoring import Monitor
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.windows import TrainingError, Windows, ahead
+from cmc_helpers.training import checkpoints
+from cmc_helpers.training.distribution import Trainer, is_chief
+from cmc_helpers.training.errors import TrainingError
+from cmc_helpers.training.monitoring import Monitor
+from cmc_helpers.training.windows import Windows, ahead
 
 _PRIMER_SECONDS = 1.5
 _PRIMER_STEPS = 64  # for plain vectors: four periods of bounce

@@ -13,7 +13,7 @@ import numpy as np
 
 from cmc_helpers import runs
 from cmc_helpers.files import parse_json, read_array, readable_file, replacing, unzip
-from cmc_helpers.windows import TrainingError
+from cmc_helpers.training.errors import TrainingError
 
 _COLUMNS = ("epoch", "loss", "validation_loss")
 

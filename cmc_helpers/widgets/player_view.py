@@ -10,11 +10,12 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from cmc_helpers import controls, mixtures, notebook, runs
+from cmc_helpers import mixtures, notebook, runs
 from cmc_helpers.audio import write_audio
 from cmc_helpers.files import FileError
 from cmc_helpers.player import QUICK, SECONDS, Position, read_position, read_primer, render
 from cmc_helpers.sequences import write_csv
+from cmc_helpers.widgets import controls
 
 CLIPS = ("bach_prelude.flac", "chopin_prelude.flac", "singer.flac", "laughter.flac")  # that ship
 UPLOAD_MEGABYTES = 5

@@ -18,7 +18,7 @@ import numpy as np
 
 from cmc_helpers import sequences
 from cmc_helpers.audio import AudioError, read_audio
-from cmc_helpers.building import (
+from cmc_helpers.corpora.building import (
     MANIFEST,
     CorpusError,
     build_from_sources,
@@ -251,7 +251,7 @@ def silent_frames(features, config):
 
 def samples_folder():
     """The folder data_samples: in a checkout, or inside an installed package."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "data_samples", package.parent / "data_samples"):
         if (folder / "registry.json").is_file():
             return folder

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmc_helpers import analysis, generation, likelihood
+from cmc_helpers import analysis, generation
+from cmc_helpers.analysis import likelihood
 from cmc_helpers.features import features_to_amplitudes
 
 CLIPS, SECONDS = 32, 60  # that run free

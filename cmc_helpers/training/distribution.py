@@ -14,7 +14,7 @@ import numpy as np
 
 from cmc_helpers import networks
 from cmc_helpers.files import parse_json
-from cmc_helpers.windows import TrainingError
+from cmc_helpers.training.errors import TrainingError
 
 # Units up to which a training step spends its time between operations, not in them: XLA compiles
 # all of it. Of larger networks only the loss gains.

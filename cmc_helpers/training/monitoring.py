@@ -4,7 +4,7 @@ import os
 import time
 from contextlib import contextmanager
 
-from cmc_helpers.windows import TrainingError
+from cmc_helpers.training.errors import TrainingError
 
 
 class Monitor:

@@ -12,15 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from cmc_helpers.corpora import silent_frames
-from cmc_helpers.files import FileError
+from cmc_helpers.training.errors import TrainingError
 
 _LEAST_BATCHES = 20  # an epoch of a short passage still has something to show
 _MOST_SILENCE = 0.2  # windows with more teach the network to end and to stay silent
 _MOST_HELD_OUT = 2048  # windows: 35 minutes of sound at 128 steps, seconds to evaluate
-
-
-class TrainingError(FileError):
-    """A training that cannot start or go on, in one sentence."""
 
 
 def window_starts(lengths, steps):

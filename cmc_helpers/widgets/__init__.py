@@ -6,10 +6,10 @@ picture has its words for those who do not see it.
 """
 
 from cmc_helpers import generation, notebook, plots
-from cmc_helpers.controls import choice, image, message, ranking, said, slider
-from cmc_helpers.listening_view import ListeningTest
 from cmc_helpers.player import moment
-from cmc_helpers.player_view import Player
+from cmc_helpers.widgets.controls import choice, image, message, ranking, said, slider
+from cmc_helpers.widgets.listening_view import ListeningTest
+from cmc_helpers.widgets.player_view import Player
 
 __all__ = ["choice", "explore", "listening_test", "mixture_explorer", "player", "slider"]
 _shown = []  # ipywidgets may hold its widgets weakly, and nobody else holds them
