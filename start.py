@@ -91,19 +91,19 @@ WORDS = {
     "coverage": ["-m", "pytest", "--cov", "--cov-report=term"],
     "mutants": ["tests/mutants.py"],
     "colab": ["-m", "pytest", "--nbval-lax", "--disable-warnings", "notebooks"],
-    "guard": ["notebooks/guard.py"],
+    "guard": ["tools/guard.py"],
     "versions": ["tests/versions.py"],
     "lock": ["-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
     + ["--extra", "test", "--upgrade", "--no-annotate", "--custom-compile-command", "make lock"]
     + ["--output-file", LOCKED, "pyproject.toml"],
-    "notebooks": ["notebooks/execute.py"],
+    "notebooks": ["tools/execute.py"],
     "book": ["book/make_book.py"],
     "fuzz": ["tests/fuzz/fuzz.py"],
     "load": ["benchmarks/load.py"],
     "bench": ["benchmarks/training.py"],
     "faults": ["benchmarks/faults.py", "--output", "benchmarks/faults.md"],
     "samples": ["data_samples/make_samples.py"],
-    "links": ["notebooks/links.py"],
+    "links": ["tools/links.py"],
     "lint": ["-m", "ruff", "check", "."],
 }
 

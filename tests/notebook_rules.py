@@ -21,8 +21,8 @@ SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
 
 
 def load(name):
-    """notebooks/{name}.py as a module: it is a script, not a part of the package."""
-    specification = importlib.util.spec_from_file_location(name, NOTEBOOKS / f"{name}.py")
+    """tools/{name}.py as a module: it is a script, not a part of the package."""
+    specification = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module

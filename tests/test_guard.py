@@ -16,7 +16,7 @@ OTHER_SEEDS = ROOT / "tests" / "other_seeds"
 
 @pytest.fixture
 def guard(monkeypatch):
-    monkeypatch.syspath_prepend(str(NOTEBOOKS))  # it imports execute.py, which lies beside it
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))  # it imports execute.py, which lies beside it
     return load("guard")
 
 

@@ -169,7 +169,7 @@ def test_a_new_version_reaches_every_badge_and_the_citation(tree):
     links.rewrite()
     after = contents(tree)
     assert {text.count(TAG) for path, text in after.items() if path.parts[0] != "tests"} == {0}
-    assert "@v7.8" in (tree / "notebooks" / "execute.py").read_text("utf-8")
+    assert "@v7.8" in (tree / "tools" / "execute.py").read_text("utf-8")
     assert "\nversion: 7.8\n" in (tree / "CITATION.cff").read_text("utf-8")
 
 

@@ -640,7 +640,7 @@ def test_links_hands_the_name_on_in_one_piece(checkout):
     ):
         for call in (checkout.start, checkout.make):
             assert call("links", *arguments).returncode == 0
-            assert checkout.calls()[-1] == f"python3 notebooks/links.py{words}"
+            assert checkout.calls()[-1] == f"python3 tools/links.py{words}"
 
 
 def test_versions_has_an_option_of_its_own_called_python(checkout):

@@ -1,6 +1,6 @@
 """Make every link name the one repository and release: `make links [REPOSITORY=owner/name]`.
 
-    .venv/bin/python notebooks/links.py [OWNER/NAME]
+    .venv/bin/python tools/links.py [OWNER/NAME]
 
 The address stands in pyproject.toml, under project.urls, and the release follows from the version
 beside it. With a name, or where git's origin is at GitHub, that address is changed first, and the

@@ -1,6 +1,6 @@
 """Run every notebook again and store what it shows: `make notebooks`.
 
-    .venv/bin/python notebooks/execute.py [NAME …]      all of them, or e.g. 07_preprocessing
+    .venv/bin/python tools/execute.py [NAME …]      all of them, or e.g. 07_preprocessing
 
 Outputs are stored without timings, without widget state and with the set-up cell below, so that
 a second run changes no byte. The first error stops the run, names notebook and cell, and leaves
@@ -17,7 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 CELL_SECONDS, NOTEBOOK_SECONDS = 300, 900
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 

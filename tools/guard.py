@@ -1,13 +1,13 @@
 """Run the notebooks again and again, under other circumstances and with other seeds: `make guard`.
 
-    .venv/bin/python notebooks/guard.py [--only NAME …] [--runs NAME …] [--seeds N …] [--jobs N]
+    .venv/bin/python tools/guard.py [--only NAME …] [--runs NAME …] [--seeds N …] [--jobs N]
 
 Under each of `CIRCUMSTANCES`, other kernels of other processors among them, every output must be
 the one that is stored, but for numbers after ≈. With other seeds a lesson must run through, so no
 claim that it asserts fails, and say the same words: all numbers may differ. What cannot be done on
 a machine is said, and left out. A copy of the checkout as it is now is run, one notebook at a time.
 
-What was found goes to notebooks/guard.json as it comes, with a checksum of each notebook, and from
+What was found goes to tools/guard.json as it comes, with a checksum of each notebook, and from
 there to docs/guard.md. What is there already for a notebook as it is now is not
 run again, unless it is asked for by name: so after a change only what changed is guarded, and a
 command that was stopped goes on.
@@ -34,7 +34,7 @@ from cmc_helpers.provenance import provenance, write
 
 ROOT = FOLDER.parent
 COMMAND = "make guard"
-REPORT, PAGE = FOLDER / "guard.json", ROOT / "docs" / "guard.md"
+REPORT, PAGE = ROOT / "tools" / "guard.json", ROOT / "docs" / "guard.md"
 PEAK = "peak memory in MB"  # conftest.py measures it
 PLAIN = "as it is"
 SEEDS = 20
