@@ -201,6 +201,9 @@ class Normaliser:
     offset: np.ndarray
     matrix: np.ndarray
 
+    def __repr__(self):
+        return f"<normaliser of {len(self.offset)} numbers>"
+
     @classmethod
     def identity(cls, m):
         """Leave vectors as they are (the dummy experiments)."""

@@ -41,6 +41,9 @@ class Residuals:
         self._ranked = components[self._order]
         self._ranks = _ranks(self._ranked, scales[self._order])
 
+    def __repr__(self):
+        return f"<{len(self.scales):,} residuals of {self.vectors.shape[1]} numbers>"
+
     def draw(self, components, scales, uniform, last):
         """Residuals (..., m) for chosen components (...) of σ (...), by uniforms (...) in (0, 1].
 

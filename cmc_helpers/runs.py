@@ -78,6 +78,10 @@ class Run:
     weights: dict
     residuals: Residuals | None = None
 
+    def __repr__(self):
+        network = networks.in_words(self.network)
+        return f"<run {self.folder or 'in memory'}: {network}, {self.parameters:,} numbers>"
+
     @property
     def parameters(self):
         """How many numbers training has set."""
@@ -103,8 +107,11 @@ class Run:
 
 
 def load(folder):
-    """Open a run folder. RunError: missing, incomplete, of another format, or inconsistent."""
-    folder = Path(folder)
+    """Open a run: a folder, or the name of one that ships, as in load("bach").
+
+    RunError: missing, incomplete, of another format, or inconsistent.
+    """
+    folder = find(folder)
     settings = read_settings(folder)
     features = read_feature_config(folder)
     for name in (MODEL, NORMALISER, PRIMER):

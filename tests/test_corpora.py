@@ -259,6 +259,7 @@ def test_a_part_of_stored_features_is_stored_too(stored):
     array, features = stored
     part = features.part(10, 30)
     assert isinstance(part, StoredFeatures) and part.shape == (20, 100)
+    assert repr(part) == f"<features (20, 100) in {part.path}>"
     np.testing.assert_array_equal(part[5:25], array[15:30])
 
 

@@ -86,3 +86,14 @@ def test_every_measurement_has_a_row():
 def _scripts(folder):
     """The scripts of a folder that a user calls: those that have a command line."""
     return [path for path in sorted(folder.glob("*.py")) if "__main__" in path.read_text("utf-8")]
+
+
+@pytest.mark.slow
+def test_the_program_on_it_makes_music(tmp_path, monkeypatch):
+    text = (ROOT / "README.md").read_text("utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(program.split("\n\n")[1].splitlines()) <= 6 and "frames(10)" in program
+    monkeypatch.chdir(tmp_path)
+    exec(program.replace("frames(10)", "frames(1)"), {})
+    music = read_audio("music.wav")
+    assert len(music) == pytest.approx(8000, abs=300) and np.abs(music).max() > 0.01

@@ -7,6 +7,7 @@ import pickle
 import shutil
 import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -452,3 +453,15 @@ def test_a_shipped_run_is_found_by_its_name_and_a_path_stays_a_path(tmp_path):
         assert runs.find(name) == folder
     assert runs.find(tmp_path) == tmp_path
     assert str(runs.find("no such run")) == "no such run"
+
+
+def test_a_shipped_run_is_opened_by_its_name_and_shown_in_a_line():
+    run = runs.load("singer")
+    assert run.folder == runs.shipped()["singer"]
+    line = repr(run)
+    assert line.startswith(f"<run {run.folder}: ") and f"{run.parameters:,} numbers>" in line
+    assert repr(replace(run, folder=None)).startswith("<run in memory: ")
+    assert repr(run.normaliser) == f"<normaliser of {run.network.width} numbers>"
+    residuals = run.residuals
+    count, width = residuals.vectors.shape
+    assert repr(residuals) == f"<{count:,} residuals of {width} numbers>"

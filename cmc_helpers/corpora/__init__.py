@@ -182,6 +182,9 @@ class StoredFeatures:
         self.path, self.shape, self._offset = path, (frames, 100), offset
         self._identity = identity
 
+    def __repr__(self):
+        return f"<features {self.shape} in {self.path}>"
+
     @classmethod
     def open(cls, path, entry):
         """The file of a manifest's entry; raises CorpusError if it does not hold that."""
