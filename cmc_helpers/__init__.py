@@ -18,6 +18,7 @@ What goes in and comes out:
     transposition   recordings at another pitch
     corpora         what is learnt from, and what is held out
     runs            the folder of a trained network
+    performance     what it hears first, and the sound of what it made
     residuals       what a network did not foresee, as noise for its music
 
 Music by its notes:

@@ -18,7 +18,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cmc_helpers import corpora, generation, inversion, mixtures, networks, player, runs, training
+from cmc_helpers import (
+    corpora,
+    generation,
+    inversion,
+    mixtures,
+    networks,
+    performance,
+    runs,
+    training,
+)
 from cmc_helpers.analysis import evaluation
 from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.corpora import building
@@ -530,14 +539,14 @@ def generate_command(run, output, steps, seconds, seed, prime, **sampling):
             loaded,
             steps,
             seed=seed,
-            primer=player.read_primer(loaded, prime),
+            primer=performance.read_primer(loaded, prime),
             progress=progress,
             **sampling,
         )
     if Path(output).suffix.lower() == ".csv":
         write_csv(output, vectors)
     else:
-        write_audio(output, player.sound(loaded, vectors, seconds), config.sample_rate)
+        write_audio(output, performance.sound(loaded, vectors, seconds), config.sample_rate)
     _say(f"{output}: {_length(steps, config)}")
 
 

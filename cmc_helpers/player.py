@@ -1,4 +1,4 @@
-"""What a run plays where the knobs stand: the pure function behind `cmc generate` and the player.
+"""What a run plays where the knobs stand: the pure function behind the player.
 
 A position of the knobs is written as the command that makes the same music in a terminal. So it can
 be copied, shared, and read back.
@@ -8,18 +8,13 @@ Notebook: 10.
 
 import shlex
 from dataclasses import astuple, dataclass, fields
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from cmc_helpers import analysis, corpora, generation, inversion, mixtures, notebook, plots, runs
-from cmc_helpers.audio import read_audio, set_level
-from cmc_helpers.features import extract_features, features_to_amplitudes
-from cmc_helpers.sequences import read_csv
+from cmc_helpers import analysis, generation, mixtures, notebook, performance, plots, runs
+from cmc_helpers.features import features_to_amplitudes
 
-PRIMER_SECONDS = 10  # of a primer, its end: longer than any training window, soon listened to
 SECONDS = (1, 30)  # what a player offers
 QUICK = dict(iterations=20, reflections=10)  # of the inversion: less than a decibel worse
 
@@ -27,7 +22,7 @@ QUICK = dict(iterations=20, reflections=10)  # of the inversion: less than a dec
 @dataclass(frozen=True)
 class Position:
     """Where the knobs stand. run: a name or folder, as `runs.find` takes it; strategy to noise: see
-    `generation.generate`; seed ≥ 0; seconds of sound; prime: see `read_primer`.
+    `generation.generate`; seed ≥ 0; seconds of sound; prime: see `performance.read_primer`.
 
     Raises ValueError, in one sentence, for a position that cannot be.
     """
@@ -164,8 +159,8 @@ class Rendering:
 
 def render(run, position, primer=None, progress=None, **changes):
     """What `run`, a `runs.Run` of sound, plays at a `Position`: the same random numbers, the same
-    primer (features (T, 100), see `read_primer`) wherever the knobs stand. changes: of the
-    inversion, e.g. **QUICK. Returns a `Rendering`. Raises ValueError as `generation.generate` does.
+    primer (features (T, 100), see `performance.read_primer`) wherever the knobs stand. changes: of
+    the inversion, e.g. **QUICK. Returns a `Rendering`. ValueError as `generation.generate` has it.
     """
     (features,), (components,) = generation.generate(
         run,
@@ -175,7 +170,7 @@ def render(run, position, primer=None, progress=None, **changes):
         progress=progress,
         **position.sampling,
     )
-    waveform = sound(run, features, position.seconds, **changes)
+    waveform = performance.sound(run, features, position.seconds, **changes)
     return Rendering(position, run, features, components, waveform)
 
 
@@ -209,46 +204,3 @@ def moment(run, foreseen, features, step, tau, form="exact"):
     alt += f"Components with a weight of at least 0.05: {names}. Beside them the spectrum that "
     alt += "each would bring, and the one that came."
     return plots.figure_with_alt(figure, alt)
-
-
-def sound(run, features, seconds, **changes):
-    """Generated features (T, 100) → waveform of so many seconds, in [−1, 1].
-
-    Every clip of a run by the gain that the run's own primer needs: what is soft stays soft.
-    changes: see `inversion.invert_features`.
-    """
-    rate = run.features.sample_rate
-    with threadpool_limits(1):  # the matrices are small: threads would only wait for each other
-        waveform = inversion.invert_features(features, run.features, **changes)
-    waveform = set_level(waveform, _heard_first(run), sample_rate=rate)
-    return waveform[: round(seconds * rate)]
-
-
-@lru_cache(maxsize=16)
-def _heard_first(run):
-    return inversion.invert_features(run.primer, run.features, iterations=0)
-
-
-def read_primer(run, prime):
-    """What a run hears first: features (T, m), or None for the run's own primer.
-
-    prime: None; "none" for nothing at all; a CSV file; for sound a recording; of both also the name
-    of one that ships. Of a recording the last 10 s count. Raises FileError for what cannot be read.
-    """
-    if prime is None:
-        return None
-    if prime == "none":
-        return np.empty(0)
-    prime = _sample(prime)
-    if run.features is None or Path(prime).suffix.lower() == ".csv":
-        return read_csv(prime, run.network.features)
-    rate = run.features.sample_rate
-    waveform = read_audio(prime, rate)
-    return extract_features(waveform[-PRIMER_SECONDS * rate :], run.features)
-
-
-def _sample(name):
-    """The file of this name or, if there is none, the one that ships under it."""
-    shipped = corpora.samples_folder() / name
-    bare = Path(name).name == str(name)
-    return shipped if bare and shipped.is_file() and not Path(name).exists() else name

@@ -8,11 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmc_helpers import cli, corpora, generation, inversion, mixtures, player, plots, runs
+from cmc_helpers import (
+    cli,
+    corpora,
+    generation,
+    inversion,
+    mixtures,
+    performance,
+    player,
+    plots,
+    runs,
+)
 from cmc_helpers.audio import AudioError, read_audio, write_audio
 from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import FileError
-from cmc_helpers.player import QUICK, Position, read_position, read_primer, render
+from cmc_helpers.performance import read_primer
+from cmc_helpers.player import QUICK, Position, read_position, render
 from cmc_helpers.sequences import read_csv, write_csv
 
 TEMPERED = ("tempered", 0.8, 0.5, 1.0, "weight")
@@ -143,8 +154,8 @@ def test_the_quick_inversion_is_worse_by_less_than_a_decibel():
 
 def test_a_soft_clip_stays_soft(run, position):
     loud = render(run, position).features
-    soft = player.sound(run, loud / 4, 1.0)
-    assert np.abs(soft).max() < 0.2 * np.abs(player.sound(run, loud, 1.0)).max()
+    soft = performance.sound(run, loud / 4, 1.0)
+    assert np.abs(soft).max() < 0.2 * np.abs(performance.sound(run, loud, 1.0)).max()
 
 
 def test_the_picture_has_its_words_and_the_sound_its_label(run, position):

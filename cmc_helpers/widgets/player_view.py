@@ -13,7 +13,8 @@ from pathlib import Path
 from cmc_helpers import mixtures, notebook, runs
 from cmc_helpers.audio import write_audio
 from cmc_helpers.files import FileError
-from cmc_helpers.player import QUICK, SECONDS, Position, read_position, read_primer, render
+from cmc_helpers.performance import read_primer
+from cmc_helpers.player import QUICK, SECONDS, Position, read_position, render
 from cmc_helpers.sequences import write_csv
 from cmc_helpers.widgets import controls
 
