@@ -5,14 +5,17 @@ and what to do; Ctrl-C, a `kill` and a terminal that is closed count as 2 as wel
 TensorFlow starts only for `train` and `evaluate`.
 """
 
+import json
 import math
 import os
 import shlex
 import subprocess
 import sys
+import textwrap
 import warnings
 from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -91,7 +94,18 @@ class _Number(click.FloatRange):
         return number
 
 
+def _say_version(context, parameter, wanted):
+    """Say which version this is. A checkout that is not installed has none."""
+    if wanted and not context.resilient_parsing:
+        try:
+            _say(f"cmc {version('cmc-helpers')}")
+        except PackageNotFoundError:
+            _say("cmc, in a checkout that is not installed")
+        context.exit()
+
+
 @click.group(cls=_Commands, context_settings={"show_default": True, "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version)
 def commands():
     """From a recording to new sound: features, a network trained on them, what it makes of them.
 
@@ -400,7 +414,7 @@ def train_command(
     losses = trained.history["validation_loss"]
     length = _length(trained.settings["data"]["train_frames"], trained.features)
     _say(
-        f"{run}: {len(losses)} epochs on {length}; "
+        f"{run}: {len(losses)} {'epoch' if len(losses) == 1 else 'epochs'} on {length}; "
         f"best loss {min(losses):.4g} {trained.network.loss_unit}, "
         f"in epoch {1 + int(np.argmin(losses))}"
     )
@@ -589,20 +603,31 @@ def evaluate_command(run, data, clips, seconds, **sampling):
 
 
 @commands.command("runs")
-def runs_command():
+@click.option("--verbose", is_flag=True, help="Say, too, what each learnt from, is, and plays by.")
+def runs_command(verbose):
     """List the trained runs that ship, and what each is."""
     shipped = runs.shipped()
-    width = max(map(len, shipped), default=0)
+    margin = max(map(len, shipped), default=0) + 2
+    registry = corpora.samples_folder() / "registry.json"
+    entries = json.loads(registry.read_text("utf-8")) if registry.exists() else []
+    what = {entry["path"]: entry["what"] for entry in entries}
     for name, folder in shipped.items():
         settings = runs.read_settings(folder)
-        data = settings["data"]
-        length = _length(data["train_frames"], runs.read_feature_config(folder))
-        network = networks.in_words(networks.NetworkConfig(**settings["network"]))
-        strategy, *knobs = (f"{knob} {value}" for knob, value in settings["sampling"].items())
-        sampling = ", ".join([strategy.split()[1], *knobs]).replace("_", "-")
-        _say(f"{name:{width}}  {data['name']}, {length}; {network}; {sampling}")
+        said = what.get(f"runs/{name}", f"Learnt from {settings['data']['name']}.")
+        lines = [said, *(_details(folder, settings) if verbose else ())]
+        text = "\n".join(textwrap.fill(line, 79 - margin) for line in lines)
+        _say(f"{name:{margin}}" + textwrap.indent(text, " " * margin).strip())
     if not shipped:
         _say("No run ships with this version: cmc train makes one.")
+
+
+def _details(folder, settings):
+    """Three lines on a run: what it learnt from, its network, and how it chooses."""
+    data = settings["data"]
+    yield f"{data['name']}, {_length(data['train_frames'], runs.read_feature_config(folder))}"
+    yield networks.in_words(networks.NetworkConfig(**settings["network"]))
+    strategy, *knobs = (f"{knob} {value}" for knob, value in settings["sampling"].items())
+    yield ", ".join([strategy.split()[1], *knobs]).replace("_", "-")
 
 
 def _check_output(path, *suffixes):
@@ -634,7 +659,8 @@ def _length(frames, config):
     """Frames, and for sound seconds, in words."""
     if config is None:
         return f"{frames} vectors"
-    return f"{frames} frames, {frames / config.frames_per_second:.1f} s"
+    seconds = frames / config.frames_per_second
+    return f"{frames} frames, {seconds:.1f} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _say(line):

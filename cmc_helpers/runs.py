@@ -18,6 +18,7 @@ Keras can open the file too.
 import io
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -150,10 +151,9 @@ def read_settings(folder):
     """The settings of a run as a dictionary, without loading its model. Raises RunError."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(
-            f"{folder} is not a run folder: give one made by cmc train (cmc runs lists "
-            "those that ship)"
-        )
+        close = get_close_matches(str(folder), shipped(), 1)
+        meant = f" (did you mean {close[0]}?)" if close else " (cmc runs lists those that ship)"
+        raise RunError(f"{folder} is not a run folder: give one made by cmc train{meant}")
     path = folder / CONFIG
     if not path.is_file():
         raise RunError(

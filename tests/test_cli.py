@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -415,15 +416,37 @@ def test_the_runs_that_ship_are_listed_and_found_by_name(
     assert done("runs") == "No run ships with this version: cmc train makes one.\n"
     for name, run in {"walk": vectors_run, "a_glide": audio_run}.items():
         shutil.copytree(run, tmp_path / "runs" / name)
-    glide, walk = done("runs").splitlines()
-    assert walk.startswith("walk     bounce, 144 vectors; paper stack of 2 x 8 LSTM, 3 Gaussians;")
-    assert glide.startswith("a_glide  glide, ")
-    assert glide.endswith(
-        "; sample, tau 0.6, sigma-scale 1.0, pi-temperature 1.0, form exact, noise residuals"
+    (tmp_path / "registry.json").write_text(
+        json.dumps([{"path": "runs/walk", "what": "A one that walks" + " to and fro" * 9}])
+    )
+    glide, *walk = done("runs").splitlines()
+    assert glide == "a_glide  Learnt from glide."
+    assert walk[0].startswith("walk     A one that walks to") and walk[1].startswith(9 * " ")
+    lines = done("runs", "--verbose").splitlines()
+    assert max(map(len, lines)) <= 79
+    assert lines[1].startswith("         glide, ") and "         bounce, 144 vectors" in lines
+    assert lines[2].strip() == "residual stack of 2 x 8 LSTM, 3 Gaussians"
+    assert " ".join(map(str.strip, lines[3:5])) == (
+        "sample, tau 0.6, sigma-scale 1.0, pi-temperature 1.0, form exact, noise residuals"
     )
     monkeypatch.chdir(tmp_path)
     done("generate", "walk", "-o", tmp_path / "o.csv", "--steps", 3)
     assert len(sequences.read_csv(tmp_path / "o.csv")) == 3
+
+
+def test_the_version_is_said_of_an_installed_package_and_of_a_checkout(done, monkeypatch):
+    assert done("--version") == f"cmc {metadata.version('cmc-helpers')}\n"
+
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(cli, "version", missing)
+    assert done("--version") == "cmc, in a checkout that is not installed\n"
+
+
+def test_a_run_whose_name_is_mistyped_is_guessed(refused, tmp_path):
+    assert "(did you mean bach?)" in refused("generate", "bahc", "-o", tmp_path / "o.csv")
+    assert "(cmc runs lists" in refused("generate", "nothing like it", "-o", tmp_path / "o.csv")
 
 
 @pytest.mark.keras
