@@ -156,7 +156,7 @@ def guard(wanted, again, jobs):
             if found[name]["checksum"] == there[name]["checksum"]:
                 found[name]["runs"][key(circumstance)] = result
                 write(REPORT, provenance(COMMAND) | {"notebooks": found})
-            print(f"{name:36}{key(circumstance):32}{said(result)}", flush=True)
+            print(f"{name:38}{key(circumstance):32}{said(result)}", flush=True)
             bad += bool(result.get("differs"))
     return bad
 
