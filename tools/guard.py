@@ -100,6 +100,8 @@ the one that is stored, but for numbers after ≈: {circumstances}.
 With other seeds no claim that a lesson asserts may fail and no word may change. The offsets are
 1000, 2000, … on every seed that is set.
 
+In how many of those that were tried was that so? Seconds and megabytes are those of a run as it is.
+
 | notebook | seconds | MB | circumstances | seeds |
 |---|---:|---:|---:|---:|
 {rows}
@@ -305,8 +307,8 @@ def page():
     lines, notes, total = [], [], 0
     for name, row in report["notebooks"].items():
         runs = row["runs"]
-        plain = runs.get(PLAIN, {"seconds": 0, "megabytes": 0})
-        total += plain["seconds"]
+        plain = runs.get(PLAIN, {"seconds": "–", "megabytes": "–"})
+        total += plain["seconds"] if PLAIN in runs else 0
         counts = [
             share({k: run for k, run in runs.items() if k.startswith("seeds + ") is seeds})
             for seeds in (False, True)
