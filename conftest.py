@@ -31,7 +31,8 @@ WRITTEN = "CONTRIBUTING.md"  # holds the table of costs by which files are order
 CELL_SECONDS = 300
 
 # Whoever reads notebooks imports jsonschema, which compiles 38 grammars of addresses if it can: two
-# seconds for every process of the tests, and no notebook holds such an address.
+# seconds for every process of `make check`, and no notebook holds such an address. Elsewhere nbval
+# comes first, and it is too late.
 sys.modules.setdefault("rfc3987_syntax", None)
 
 
