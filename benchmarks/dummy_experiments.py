@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from cmc_helpers import analysis, experiments, generation, sequences
-from cmc_helpers.notebook import quiet_tensorflow
+from cmc_helpers.terminal import quiet_tensorflow
 
 NETWORKS = tuple(experiments.four_networks(7))
 DATA = ("cyclic", "bounce", "double_cyclic", "double_bounce")

@@ -31,10 +31,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import corpora, listening_test, runs, sequences
+from cmc_helpers import corpora, listening_test, runs
 from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.files import FileError
 from cmc_helpers.provenance import Stages, in_words, provenance
+from cmc_helpers.vectors import read_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 CMC = [sys.executable, "-m", "cmc_helpers"]
@@ -140,7 +141,7 @@ class Generate:
     def result(self, folder):
         found = contents(folder)
         self.new = self.new or found[f"out.{self.suffix}"]
-        (read_audio if self.suffix != "csv" else sequences.read_csv)(folder / f"out.{self.suffix}")
+        (read_audio if self.suffix != "csv" else read_csv)(folder / f"out.{self.suffix}")
         return found
 
 
@@ -678,7 +679,7 @@ class Faults:
 CELL = """
 from pathlib import Path
 from cmc_helpers import corpora, networks, training
-from cmc_helpers.notebook import quiet_tensorflow
+from cmc_helpers.terminal import quiet_tensorflow
 quiet_tensorflow()
 network = networks.NetworkConfig(100, layers=1, units=8, components=2)
 config = training.TrainingConfig(epochs=20, batch=4, steps=10)

@@ -30,7 +30,7 @@ import numpy as np
 from cmc_helpers import analysis, corpora, training
 from cmc_helpers.analysis import evaluation, likelihood
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
 CLIPS, SECONDS = 24, 30
 FRAMES = 32 * 256  # of an update

@@ -44,7 +44,7 @@ from cmc_helpers.inversion import (
     spectral_convergence,
     stft,
 )
-from cmc_helpers.notebook import terminal_progress
+from cmc_helpers.terminal import terminal_progress
 
 CONFIG = FeatureConfig.preset("paper")
 FRAMING = dict(n_fft=512, hop_length=64, win_length=256, window=np.hamming(256), center=False)

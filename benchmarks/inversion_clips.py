@@ -4,11 +4,17 @@ Ten seconds each at 8 kHz: our piano and singer, nine instruments that are sums 
 that are bursts of noise, and a quick voice with consonants, for speech.
 """
 
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cmc_helpers.instruments import FORMANTS, Note, frequency, piano, singer
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "data_samples"))
+
+from voices import FORMANTS, singer  # noqa: E402
+
+from cmc_helpers.scores.instruments import Note, frequency, piano
 
 RATE = 8000
 

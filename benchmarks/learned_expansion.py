@@ -27,7 +27,7 @@ from cmc_helpers.features import (
     weight,
 )
 from cmc_helpers.inversion import expand, match_groups, spectral_convergence
-from cmc_helpers.notebook import terminal_progress
+from cmc_helpers.terminal import terminal_progress
 
 CONFIG = FeatureConfig.preset("paper")
 STARTS = np.cumsum(GROUP_WIDTHS) - GROUP_WIDTHS

@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/onsets.py CORPUS
 
 CORPUS is a folder made by `cmc corpus --bach`. In its held-out pieces the moments are known at
-which a hand strikes: those of the score as `bach.perform` plays it, chords (50 ms) counted once. A
-moment is found if the detector names one within 50 ms of it that no other moment has taken, as in
-MIREX.
+which a hand strikes: those of the score as `performing.perform` plays it, chords (50 ms) counted
+once. A moment is found if the detector names one within 50 ms of it that no other moment has taken,
+as in MIREX.
 """
 
 import sys
@@ -13,8 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from cmc_helpers import analysis, bach, corpora
+from cmc_helpers import analysis, corpora
 from cmc_helpers.features import features_to_amplitudes
+from cmc_helpers.scores import performing
 
 NEAR = 0.05  # seconds
 
@@ -27,7 +28,7 @@ def main(folder):
     truth = found = both = 0
     for piece in corpus.pieces:
         if piece.split == "validation":
-            struck = strikes(bach.perform(bach.read_score(paths[piece.name])))
+            struck = strikes(performing.perform(scores.read_score(paths[piece.name])))
             features = np.asarray(piece.features, float)
             heard = analysis.onsets(features_to_amplitudes(features, corpus.config))
             truth, found = truth + len(struck), found + len(heard)

@@ -15,7 +15,7 @@ from cmc_helpers import corpora, training
 from cmc_helpers.analysis import likelihood
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
 CLIPS = ("bach_prelude.flac", "chopin_prelude.flac")
 ROWS = (  # (label, compression, normalisation, stack)

@@ -47,7 +47,7 @@ def main():
     if size.as_torch:
         return answer(torch_step(size))
 
-    from cmc_helpers.notebook import quiet_tensorflow
+    from cmc_helpers.terminal import quiet_tensorflow
 
     quiet_tensorflow()
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cmc_helpers import corpora, networks, training
 from cmc_helpers.features import FeatureConfig
-from cmc_helpers.notebook import quiet_tensorflow
+from cmc_helpers.terminal import quiet_tensorflow
 
 
 def main():

@@ -69,7 +69,7 @@ def work(given):
     import numpy as np
 
     from cmc_helpers import networks, training
-    from cmc_helpers.notebook import quiet_tensorflow
+    from cmc_helpers.terminal import quiet_tensorflow
     from cmc_helpers.training import distribution
 
     joined = []

@@ -14,34 +14,29 @@ The paper itself:
 
 What goes in and comes out:
     audio           files ↔ waveforms
-    sequences       the dummy data, and vectors in CSV files
+    vectors         vectors ↔ CSV files
     transposition   recordings at another pitch
     corpora         what is learnt from, and what is held out
+    scores          music by its notes: read, performed, played, and written by a network
     runs            the folder of a trained network
     performance     what it hears first, and the sound of what it made
     residuals       what a network did not foresee, as noise for its music
 
-Music by its notes:
-    instruments     notes → sound: a piano, a singer, a crowd that laughs
-    soundfonts      notes → a grand piano
-    bach            Bach's scores, performed
-    symbolic        a network that writes notes instead of sound
-
 Measures and experiments:
     analysis        what became of generated music, without an ear
     listening_test  the paper's composer test, and its statistics
+    sequences       the paper's dummy data
     experiments     cyclic and bounce, learnt in seconds
-    toys            problems on which a model shows what it cannot do
 
 What people see and type:
-    plots, diagrams pictures, each with its words
-    notebook        players, progress bars, a quiet TensorFlow
+    plots           pictures, each with its words
+    notebook        players with pictures, progress bars
     player          where the knobs stand → sound and picture
     widgets         sliders, the tau player, the composer test
     exercises       `check`, which answers with a counter-example
     cli             `cmc …`
 
-Beneath all of it: `files`, `provenance`, `stopping`.
+Beneath all of it: `files`, `provenance`, `stopping`, `terminal`.
 
 Settings that a machine has for other work (KERAS_BACKEND, ~/.keras/keras.json, MPLBACKEND …) change
 nothing here: importing the package puts its own in their place, before Keras can read them.

@@ -36,9 +36,9 @@ from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.corpora import building
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
-from cmc_helpers.sequences import read_csv, write_csv
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 from cmc_helpers.training import distribution
+from cmc_helpers.vectors import read_csv, write_csv
 
 SOUND = (".wav", ".flac", ".ogg")
 STOPPED = "stopped: no file is left half-written"
@@ -280,7 +280,7 @@ def corpus_command(folder, output, preset, seed, jobs, transpose, bach, hours, s
 
 def _build_bach(output, config, seed, jobs, hours, soundfont, transpose):
     """Build the corpus from scores; return what could not be read, and what plays."""
-    from cmc_helpers import bach, soundfonts
+    from cmc_helpers.scores import bach, soundfonts
 
     instrument = soundfonts.grand_piano(soundfont)
     with terminal_progress("Playing") as progress:

@@ -1,52 +1,21 @@
-"""A quiet start, a player with a picture, and a bar for long work: the notebook's own furniture.
+"""Players with pictures, and bars for long work: the notebook's own furniture.
 
 The pipeline knows nothing of this module. Its long functions take a callable
-`progress(done, total, message="")`; a notebook hands in `widget_progress(label)`, the command line
-`terminal_progress(label)`.
+`progress(done, total, message="")`; a notebook hands in `widget_progress(label)`.
 """
 
 import base64
 import html
 import io
 import json
-import os
 import sys
-import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from cmc_helpers.files import readable_file
-from cmc_helpers.stopping import held_back
-
-
-def quiet_tensorflow(first=None):
-    """Import TensorFlow without the lines it writes while it starts; returns the module.
-
-    first: called before TensorFlow's first operation, for what cannot be done later.
-
-    TF_CPP_MIN_LOG_LEVEL alone does not silence TensorFlow 2.21, which writes to file descriptor 2
-    before it reads the variable, at the first operation, and at the first compilation by XLA. All
-    three happen here. If one fails, what was written is written after all. Its Python warnings go
-    too: they suspect a mistake where several networks, each compiled once, stand in one notebook.
-    Raises ValueError where Keras runs on another backend already.
-    """
-    with held_back(), _held_back_stderr():
-        import keras
-        import tensorflow
-
-        if (backend := keras.config.backend()) != "tensorflow":
-            raise ValueError(
-                f"Keras runs on {backend} here, and this needs TensorFlow: start Python again, and "
-                "import cmc_helpers before keras"
-            )
-        if first:
-            first()
-        tensorflow.function(tensorflow.abs, jit_compile=True, autograph=False)(-1.0)
-    tensorflow.get_logger().setLevel("ERROR")
-    return tensorflow
+from cmc_helpers.terminal import Progress, TerminalProgress, quiet_tensorflow
 
 
 def set_seed(seed, deterministic=True):
@@ -135,37 +104,6 @@ def listen(waveform, sample_rate, title, *, normalise=False):
     return Sound(wav(waveform * gain, sample_rate), label, note, picture)
 
 
-class Progress:
-    """Long work that tells nobody how far it is; the subclasses do.
-
-    Call it as the pipeline does, `progress(done, total, message="")`, or count with
-    `progress.update(n, message="")`. As a context manager it closes itself.
-    """
-
-    def __init__(self, label, total=0):
-        self.label, self.done, self.total = label, 0, total
-
-    def __call__(self, done, total, message=""):
-        self.done, self.total = done, total
-        self.show(message)
-
-    def update(self, n=1, message=""):
-        """Count `n` more of the total that was given at the start."""
-        self(self.done + n, self.total, message)
-
-    def show(self, message):
-        """Draw the state of things."""
-
-    def close(self):
-        """Leave the last state standing."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
-
-
 class WidgetProgress(Progress):
     """A bar in a notebook. Only its label is stored and compared by nbval, not how far it came.
 
@@ -202,44 +140,9 @@ class WidgetProgress(Progress):
         )
 
 
-class TerminalProgress(Progress):
-    """A bar on standard error if that is a terminal, and nothing otherwise."""
-
-    bar = None
-
-    def show(self, message):
-        if self.bar is None:
-            from tqdm import tqdm
-
-            self.bar = tqdm(
-                desc=self.label,
-                total=self.total,
-                # What was done before, by a training that is resumed, tells nothing of its speed.
-                initial=max(self.done - 1, 0),
-                file=sys.stderr,
-                disable=None if sys.stderr else True,  # pythonw has none
-                dynamic_ncols=True,
-            )
-        self.bar.total = self.total
-        self.bar.set_postfix_str(message, refresh=False)
-        self.bar.update(self.done - self.bar.n)
-        if self.done >= self.total:
-            self.close()
-
-    def close(self):
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-
-
 def widget_progress(label):
     """A callable `progress(done, total, message="")` that moves a bar in a notebook."""
     return WidgetProgress(label)
-
-
-def terminal_progress(label):
-    """A callable `progress(done, total, message="")` that moves a bar on a terminal."""
-    return TerminalProgress(label)
 
 
 def progress(total, label):
@@ -254,31 +157,6 @@ def _in_notebook():
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return hasattr(shell, "kernel")
-
-
-@contextmanager
-def _held_back_stderr():
-    """Hold back what is written to file descriptor 2, and write it if the body fails."""
-    if sys.stderr is None:  # as under pythonw: it does not exist, or is some file's
-        yield
-        return
-    sys.stderr.flush()
-    try:
-        stderr = os.dup(2)
-    except OSError:  # as in IDLE, which has a window in its place
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:  # Ctrl-C is no failure
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def wav(waveform, sample_rate):

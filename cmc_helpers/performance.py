@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from cmc_helpers import corpora, inversion
 from cmc_helpers.audio import read_audio, set_level
 from cmc_helpers.features import extract_features
-from cmc_helpers.sequences import read_csv
+from cmc_helpers.vectors import read_csv
 
 PRIMER_SECONDS = 10  # of a primer, its end: longer than any training window, soon listened to
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import make_samples
 import numpy as np
 
-from cmc_helpers import bach, symbolic
+from cmc_helpers import scores
 from cmc_helpers.corpora import building
 from cmc_helpers.files import replacing
-from cmc_helpers.notebook import terminal_progress
+from cmc_helpers.scores import bach, symbolic
+from cmc_helpers.terminal import terminal_progress
 
 FOLDER = Path(__file__).resolve().parent
 ENTRY = {
@@ -33,7 +34,7 @@ def main():
     written = moved = 0
     with terminal_progress("Reading scores") as progress:
         for number, source in enumerate(sources, 1):
-            events = bach.read_score(source.path).events
+            events = scores.read_score(source.path).events
             written, moved = written + len(events), moved + sum(map(off_the_grid, events))
             texts.append(symbolic.encode(symbolic.on_the_grid(events)))
             progress(number, len(sources), source.name)

@@ -8,9 +8,10 @@ They are made as laughter.flac is, each from a seed of its own. What is there al
 import argparse
 from pathlib import Path
 
+from voices import laughter
+
 from cmc_helpers.audio import write_audio
-from cmc_helpers.instruments import laughter
-from cmc_helpers.notebook import terminal_progress
+from cmc_helpers.terminal import terminal_progress
 
 SAMPLE_RATE = 22050  # Hz
 CROWDS = 30

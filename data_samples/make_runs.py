@@ -33,9 +33,9 @@ import numpy as np
 from cmc_helpers import cli, corpora, networks, runs
 from cmc_helpers.analysis import evaluation
 from cmc_helpers.files import replacing
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import processor
 from cmc_helpers.residuals import Residuals
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
 FOLDER = Path(__file__).resolve().parent
 BACH = "Johann Sebastian Bach (1685-1750); public domain; scores from music21 (BSD-3)."

@@ -19,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import scores
 import soundfile
+from voices import laughter, singer
 
 from cmc_helpers import sequences
 from cmc_helpers.audio import write_audio
-from cmc_helpers.instruments import laughter, piano, singer
+from cmc_helpers.scores.instruments import piano
+from cmc_helpers.vectors import write_csv
 
 FOLDER = Path(__file__).resolve().parent
 COMMAND = "python data_samples/make_samples.py"
@@ -61,7 +63,7 @@ CLIPS = {
 def make(folder):
     """Write the four sequences and the four clips into `folder`."""
     for name, (steps, _) in SEQUENCES.items():
-        sequences.write_csv(folder / f"{name}.csv", getattr(sequences, name)(steps))
+        write_csv(folder / f"{name}.csv", getattr(sequences, name)(steps))
     for name, waveform in {
         "bach_prelude": play(scores.BACH, seed=846),
         "chopin_prelude": play(scores.CHOPIN, seed=28),

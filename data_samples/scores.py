@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmc_helpers.instruments import Note
+from cmc_helpers.scores.instruments import Note
 
 
 class Event(NamedTuple):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import bach, corpora, soundfonts, symbolic
+from cmc_helpers import corpora
 from cmc_helpers.corpora import building
 from cmc_helpers.features import FeatureConfig
+from cmc_helpers.scores import bach, soundfonts, symbolic
 
 CONFIG = FeatureConfig.preset("default")
 SMALL_PIECES = 4

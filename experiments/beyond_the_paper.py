@@ -33,12 +33,11 @@ from bach_corpus import CONFIG, SMALL_JUDGED, SMALL_PIECES, small_corpus, whole_
 
 from cmc_helpers import (
     analysis,
-    bach,
     corpora,
     generation,
     networks,
     runs,
-    soundfonts,
+    scores,
     training,
     transposition,
 )
@@ -47,8 +46,9 @@ from cmc_helpers.corpora import Corpus, Piece, building
 from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import replacing
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import Stages, provenance, write
+from cmc_helpers.scores import bach, performing, soundfonts
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
 COMMAND = "python experiments/beyond_the_paper.py --corpus CORPUS"
 RATE = 16_000  # Hz, twice that of the features: what is moved down leaves no gap at the top
@@ -269,7 +269,7 @@ def recording(material, name):
 @lru_cache(maxsize=SMALL_PIECES)
 def notes_of(name):
     """The notes of a piece as the corpus plays them."""
-    return bach.perform(bach.read_score(paths()[name]))
+    return performing.perform(scores.read_score(paths()[name]))
 
 
 @cache

@@ -29,8 +29,8 @@ from cmc_helpers import corpora, runs, training
 from cmc_helpers.analysis import evaluation, likelihood
 from cmc_helpers.corpora import building
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import provenance, write
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
 COMMAND = "python experiments/hyperparameter_search.py --corpus CORPUS"
 PARTS = 4  # of a training, after each of which it may be pruned

@@ -32,8 +32,8 @@ from cmc_helpers.analysis import evaluation
 from cmc_helpers.corpora import building
 from cmc_helpers.features import features_to_amplitudes
 from cmc_helpers.networks import NetworkConfig
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress
 from cmc_helpers.provenance import provenance, write
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 from cmc_helpers.training.windows import Windows
 
 RESULTS = Path(__file__).with_suffix(".json")

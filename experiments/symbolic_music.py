@@ -31,19 +31,18 @@ import make_chorales  # noqa: E402
 import make_samples  # noqa: E402
 
 from cmc_helpers import (  # noqa: E402
-    bach,
     experiments,
     generation,
     inversion,
     networks,
     runs,
-    symbolic,
 )
 from cmc_helpers.analysis import evaluation  # noqa: E402
 from cmc_helpers.features import extract_features  # noqa: E402
 from cmc_helpers.files import replacing  # noqa: E402
-from cmc_helpers.notebook import quiet_tensorflow, terminal_progress  # noqa: E402
 from cmc_helpers.provenance import Stages, provenance, write  # noqa: E402
+from cmc_helpers.scores import performing, symbolic  # noqa: E402
+from cmc_helpers.terminal import quiet_tensorflow, terminal_progress  # noqa: E402
 
 COMMAND = "python experiments/symbolic_music.py --corpus CORPUS"
 LARGE = dict(layers=1, units=384, embedding=32, epochs=24, batch=16, steps=64, semitones=5)
@@ -211,7 +210,7 @@ def likelihoods(network, split):
 
 def played(text, name, instrument):
     """The features of a text of tokens, played as `cmc corpus --bach` plays."""
-    notes = bach.perform(symbolic.as_score(symbolic.decode(text), name))
+    notes = performing.perform(symbolic.as_score(symbolic.decode(text), name))
     return extract_features(instrument.play(notes, CONFIG.sample_rate), CONFIG)
 
 
@@ -269,7 +268,7 @@ def speeds(network, instrument, seconds):
 
     def heard():
         text = notes()
-        instrument.play(bach.perform(symbolic.as_score(symbolic.decode(text), "speed")), 8000)
+        instrument.play(performing.perform(symbolic.as_score(symbolic.decode(text), "speed")), 8000)
 
     def inverted():
         inversion.invert_features(frames(), run.features)

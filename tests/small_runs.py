@@ -12,11 +12,12 @@ import numpy as np
 from cmc_helpers import corpora, sequences, training
 from cmc_helpers.audio import write_audio
 from cmc_helpers.networks import NetworkConfig
+from cmc_helpers.vectors import write_csv
 
 
 def vectors(folder):
     """A run trained on bounce vectors, width 8; barely trained, quick to make."""
-    sequences.write_csv(folder / "bounce.csv", sequences.bounce(160))
+    write_csv(folder / "bounce.csv", sequences.bounce(160))
     network = NetworkConfig(8, layers=2, units=8, components=3, stack="paper", sigma_floor=0.1)
     config = training.TrainingConfig(epochs=1, batch=4, steps=10, warmup=5)
     training.train(corpora.open_corpus(folder / "bounce.csv"), folder / "run", network, config)

@@ -9,7 +9,7 @@ from cmc_helpers import analysis, sequences
 from cmc_helpers.audio import read_audio
 from cmc_helpers.corpora import sample_path
 from cmc_helpers.features import FeatureConfig, extract_features, features_to_amplitudes
-from cmc_helpers.instruments import Note, piano
+from cmc_helpers.scores.instruments import Note, piano
 
 CONFIG = FeatureConfig()
 

@@ -7,8 +7,8 @@ from graphlib import TopologicalSorter
 import pytest
 from house import DOORS, PACKAGE, ROOMS, ROWS
 
-SHOWS = ["plots", "diagrams", "notebook", "player", "widgets", "exercises", "cli"]
-WITHOUT_NETWORKS = ["audio", "features", "inversion", "mixtures", "sequences"]
+SHOWS = ["plots", "notebook", "player", "widgets", "exercises", "cli"]
+WITHOUT_NETWORKS = ["audio", "features", "inversion", "mixtures", "sequences", "vectors"]
 
 
 def imports(nodes):

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cmc_helpers import bach, soundfonts
-from cmc_helpers.bach import Event, Score, ScoreError, ScoreSource, perform, read_score
 from cmc_helpers.corpora import load_corpus
 from cmc_helpers.corpora.building import build_from_sources
 from cmc_helpers.features import FeatureConfig
-from cmc_helpers.instruments import Note
-from cmc_helpers.soundfonts import AdditivePiano, SoundfontError, SoundfontPiano, grand_piano
+from cmc_helpers.scores import Event, Score, ScoreError, bach, performing, read_score, soundfonts
+from cmc_helpers.scores.bach import ScoreSource
+from cmc_helpers.scores.instruments import Note
+from cmc_helpers.scores.performing import perform
+from cmc_helpers.scores.soundfonts import AdditivePiano, SoundfontError, SoundfontPiano, grand_piano
 
 ROOT = Path(__file__).parent.parent
 CONFIG = FeatureConfig.preset("default")
@@ -178,9 +179,9 @@ def test_reading_scores_writes_nothing_into_the_home_folder(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "temporary").mkdir()
     script = (
-        "from cmc_helpers import bach\n"
+        "from cmc_helpers.scores import bach, performing, read_score\n"
         "source = min(bach.sources(None), key=lambda source: source.name)\n"
-        "print(len(bach.perform(bach.read_score(source.path))))"
+        "print(len(performing.perform(read_score(source.path))))"
     )
     home = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
     result = subprocess.run(
@@ -244,7 +245,7 @@ NOTES = st.lists(
 @repeatable
 @given(NOTES)
 def test_no_stroke_is_swallowed_by_another_of_its_key(notes):
-    strokes = bach.one_key_one_string(notes)
+    strokes = performing.one_key_one_string(notes)
     for note in notes:
         (heard,) = [
             s for s in strokes if s.pitch == note.pitch and 0 <= note.start - s.start < 0.03
@@ -318,7 +319,7 @@ def test_the_highest_part_and_accents_stand_out():
 
 
 def test_a_voice_that_doubles_another_is_one_stroke_as_long_as_the_longer():
-    strokes = bach.one_key_one_string(
+    strokes = performing.one_key_one_string(
         [Note(0.01, 0.5, 60, 0.7), Note(0, 1, 60, 0.4), Note(0.6, 0.2, 60, 0.5)]
     )
     assert strokes == [Note(0, 0.59, 60, 0.7), Note(0.6, pytest.approx(0.4), 60, 0.5)]

@@ -12,6 +12,7 @@ import pytest
 
 from cmc_helpers import cli, corpora, networks, runs, sequences
 from cmc_helpers.training import TrainingConfig, checkpoints, distribution, windows
+from cmc_helpers.vectors import write_csv
 
 ROOT = Path(__file__).parent.parent
 SMALL = "--layers 1 --units 8 --mixtures 2 --batch 4 --steps 10 --batches-per-epoch 10".split()
@@ -29,7 +30,7 @@ def jax(tmp_path_factory):
     if not find_spec("jax"):
         pytest.skip("JAX is not installed: pip install jax, and this test runs")
     folder = tmp_path_factory.mktemp("jax")
-    sequences.write_csv(folder / "bounce.csv", sequences.bounce(160))
+    write_csv(folder / "bounce.csv", sequences.bounce(160))
     train = ["train", str(folder / "bounce.csv"), "--run", str(folder / "run")]
     for arguments in ([*train, *SMALL, "--epochs", "1"], [*train, "--resume", "--epochs", "2"]):
         done = subprocess.run(

@@ -15,7 +15,7 @@ from cmc_helpers import mixtures
 from cmc_helpers.audio import write_audio
 from cmc_helpers.corpora import build_corpus, load_corpus
 from cmc_helpers.features import FeatureConfig
-from cmc_helpers.instruments import Note
+from cmc_helpers.scores.instruments import Note
 
 
 @pytest.fixture

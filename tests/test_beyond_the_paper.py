@@ -9,7 +9,7 @@ from notebook_rules import ROOT
 
 from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig, extract_features
-from cmc_helpers.instruments import Note
+from cmc_helpers.scores.instruments import Note
 
 CONFIG = FeatureConfig.preset("default")
 

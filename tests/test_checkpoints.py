@@ -74,7 +74,7 @@ def test_two_trainings_in_one_folder_are_one_too_many(tmp_path):
 
 KILLED = """
 import sys
-from cmc_helpers.notebook import quiet_tensorflow
+from cmc_helpers.terminal import quiet_tensorflow
 quiet_tensorflow()
 sys.path.insert(0, {tests!r})
 from dataclasses import replace

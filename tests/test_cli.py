@@ -17,11 +17,13 @@ import click
 import numpy as np
 import pytest
 
-from cmc_helpers import bach, cli, corpora, runs, sequences, soundfonts, training
+from cmc_helpers import cli, corpora, runs, sequences, training
 from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.corpora import building
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.inversion import invert_features
+from cmc_helpers.scores import bach, soundfonts
+from cmc_helpers.vectors import read_csv, write_csv
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--layers", 1, "--units", 8, "--mixtures", 2, "--batch", 4, "--steps", 10]
@@ -91,8 +93,8 @@ def material(tmp_path_factory):
     noise = 0.001 * np.random.default_rng(0).standard_normal(len(t))
     sound = 0.04 * np.sin(2 * np.pi * (300 + 100 * t) * t) + noise
     write_audio(folder / "glide.wav", sound)
-    sequences.write_csv(folder / "bounce.csv", sequences.bounce(160))
-    sequences.write_csv(folder / "narrow.csv", sequences.cyclic(20))
+    write_csv(folder / "bounce.csv", sequences.bounce(160))
+    write_csv(folder / "narrow.csv", sequences.cyclic(20))
     (folder / "ragged.csv").write_text("1,2\n3,4,5\n")
     (folder / "words.csv").write_text("time,level\n1,2\n")
     (folder / "empty.csv").touch()
@@ -170,7 +172,7 @@ def test_features_are_written_to_the_last_bit(done, material, tmp_path, preset):
     assert said == f"{tmp_path}/f.csv: 247 frames, 2.0 s\n"
     config = FeatureConfig.preset(preset)
     features = extract_features(read_audio(material / "glide.wav"), config)
-    np.testing.assert_array_equal(sequences.read_csv(tmp_path / "f.csv").astype("f"), features)
+    np.testing.assert_array_equal(read_csv(tmp_path / "f.csv").astype("f"), features)
 
 
 @pytest.mark.slow
@@ -179,7 +181,7 @@ def test_features_become_sound_again(done, material, tmp_path, options):
     config = FeatureConfig.preset("paper" if "paper" in options else "default")
     method = "slaney" if "slaney" in options else "pghi-fast-griffin-lim"
     features = extract_features(read_audio(material / "glide.wav"), config)
-    sequences.write_csv(tmp_path / "f.csv", features)
+    write_csv(tmp_path / "f.csv", features)
     command = ["invert", tmp_path / "f.csv", "-o", tmp_path / "f.wav", "--iterations", 3]
     assert done(*command, *options) == f"{tmp_path}/f.wav: 247 frames, 2.0 s\n"
     expected = invert_features(features, config, method, iterations=3)
@@ -187,7 +189,7 @@ def test_features_become_sound_again(done, material, tmp_path, options):
 
 
 def test_sound_above_full_scale_is_scaled_down_with_a_warning(warned, tmp_path):
-    sequences.write_csv(tmp_path / "loud.csv", np.full((5, 100), 20.0))
+    write_csv(tmp_path / "loud.csv", np.full((5, 100), 20.0))
     command = ["invert", tmp_path / "loud.csv", "--method", "slaney", "-o", tmp_path / "loud.wav"]
     line = warned(*command)
     assert line.startswith(f"cmc: warning: {tmp_path}/loud.wav is scaled down")
@@ -375,12 +377,12 @@ def test_another_preset_than_the_data_was_made_with_is_refused(refused, material
 def test_a_run_of_vectors_goes_on(done, load_once, vectors_run, material, tmp_path):
     out = tmp_path / "out.csv"
     assert done("generate", vectors_run, "-o", out) == f"{out}: 200 vectors\n"
-    assert sequences.read_csv(out, 8).shape == (200, 8)
+    assert read_csv(out, 8).shape == (200, 8)
     own = out.read_bytes()
     for prime in ("none", material / "bounce.csv"):
         done("generate", vectors_run, "-o", out, "--prime", prime)
         assert out.read_bytes() != own
-        assert len(sequences.read_csv(out)) == 200  # without the primer
+        assert len(read_csv(out)) == 200  # without the primer
     done("generate", vectors_run, "-o", out)
     assert out.read_bytes() == own
 
@@ -404,7 +406,7 @@ def test_a_run_of_sound_is_primed_by_sound_or_by_features(
     made = []
     for prime in (material / "glide.wav", tmp_path / "f.csv", "none"):
         done("generate", audio_run, "-o", tmp_path / "o.csv", "--steps", 5, "--prime", prime)
-        made.append(sequences.read_csv(tmp_path / "o.csv", 100))
+        made.append(read_csv(tmp_path / "o.csv", 100))
     np.testing.assert_array_equal(made[0], made[1])
     assert made[0].shape == (5, 100) and (made[0] != made[2]).any()
 
@@ -431,7 +433,7 @@ def test_the_runs_that_ship_are_listed_and_found_by_name(
     )
     monkeypatch.chdir(tmp_path)
     done("generate", "walk", "-o", tmp_path / "o.csv", "--steps", 3)
-    assert len(sequences.read_csv(tmp_path / "o.csv")) == 3
+    assert len(read_csv(tmp_path / "o.csv")) == 3
 
 
 def test_the_version_is_said_of_an_installed_package_and_of_a_checkout(done, monkeypatch):
@@ -703,7 +705,7 @@ def test_where_there_is_no_output_the_work_is_done_and_the_status_tells(closed, 
         closes += f"os.close({numbers[name]}); sys.{name} = None\n"
     output = tmp_path / "f.csv"
     assert said("features", material / "glide.wav", "-o", output, code=closes + RUN)[0] == 0
-    assert len(sequences.read_csv(output)) > 9
+    assert len(read_csv(output)) > 9
     assert said("features", tmp_path / "none.wav", "-o", output, code=closes + RUN)[0] == 2
     opens = "from cmc_helpers.__main__ import _let_everything_be_said; _let_everything_be_said()\n"
     opens += "with open(sys.argv[1]) as file: os._exit(file.fileno())"

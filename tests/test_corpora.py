@@ -20,6 +20,7 @@ from cmc_helpers.corpora import (
     open_corpus,
 )
 from cmc_helpers.features import FeatureConfig, extract_features
+from cmc_helpers.vectors import write_csv
 
 ROOT = Path(__file__).parent.parent
 CONFIG = FeatureConfig.preset("default")
@@ -112,7 +113,7 @@ def test_a_changed_recording_is_read_again(recordings, tmp_path):
 
 
 def test_vectors_from_a_csv_have_no_feature_settings(tmp_path):
-    sequences.write_csv(tmp_path / "bounce.csv", sequences.bounce(100))
+    write_csv(tmp_path / "bounce.csv", sequences.bounce(100))
     corpus = open_corpus(tmp_path / "bounce.csv")
     assert corpus.config is None and corpus.width == 8
     assert not corpora.silent_frames(corpus.split("train")[0], None).any()

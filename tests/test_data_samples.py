@@ -14,6 +14,7 @@ import soundfile
 from scipy.ndimage import uniform_filter1d
 
 from cmc_helpers import sequences
+from cmc_helpers.vectors import read_csv, write_csv
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data_samples"
 REGISTRY = json.loads((SAMPLES / "registry.json").read_text("utf-8"))
@@ -103,7 +104,7 @@ def test_the_clips_are_small():
 
 @pytest.mark.parametrize("name", ["cyclic", "bounce", "double_cyclic", "double_bounce"])
 def test_csv_files_are_the_sequences_in_whole_periods(name):
-    stored = sequences.read_csv(SAMPLES / f"{name}.csv")
+    stored = read_csv(SAMPLES / f"{name}.csv")
     make = getattr(sequences, name)
     np.testing.assert_array_equal(stored, make(len(stored)))
     np.testing.assert_array_equal(make(2 * len(stored))[len(stored) :], stored)
@@ -120,7 +121,7 @@ def test_samples_are_what_the_command_makes(make_samples, tmp_path):
     waveform, rate = sound("singer.flac")
     soundfile.write(tmp_path / "singer.flac", np.roll(waveform, 1), rate)
     soundfile.write(tmp_path / "bach_prelude.flac", waveform, rate)
-    sequences.write_csv(tmp_path / "bounce.csv", sequences.bounce(799))
+    write_csv(tmp_path / "bounce.csv", sequences.bounce(799))
     found = list(make_samples.differences(tmp_path))
     assert [sentence.split()[0] for sentence in found] == [
         "bach_prelude.flac",

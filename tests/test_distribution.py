@@ -17,6 +17,7 @@ import pytest
 
 from cmc_helpers import cli, networks, runs, sequences, training
 from cmc_helpers.training import distribution
+from cmc_helpers.vectors import write_csv
 
 ROOT = Path(__file__).parent.parent
 NETWORK = networks.NetworkConfig(8, layers=2, units=8, components=2, sigma_floor=0.1)
@@ -84,7 +85,7 @@ def together(count, *arguments, one_dies_at=None, timeout=150):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "bounce.csv"
-    sequences.write_csv(path, sequences.bounce(160))
+    write_csv(path, sequences.bounce(160))
     return path
 
 

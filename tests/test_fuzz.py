@@ -84,7 +84,7 @@ def test_memory_beyond_bounds_is_found(fuzz, known, monkeypatch):
 
 
 def test_a_sentence_must_be_one_line_about_the_file(fuzz, known):
-    from cmc_helpers.sequences import SequenceError
+    from cmc_helpers.vectors import SequenceError
 
     def say(sentence):
         def use(path):

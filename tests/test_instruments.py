@@ -4,19 +4,16 @@ import librosa
 import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter1d
+from voices import FORMANTS, _glide, laughter, singer
 
-from cmc_helpers.instruments import (
-    FORMANTS,
+from cmc_helpers.scores.instruments import (
     PEAK,
     Note,
     _damped_sinusoids,
-    _glide,
     frequency,
     inharmonicity,
-    laughter,
     partial_frequencies,
     piano,
-    singer,
 )
 
 RATE = 22050

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from cmc_helpers import notebook
+from cmc_helpers import notebook, terminal
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,7 +51,7 @@ def test_tensorflow_starts_computes_and_compiles_without_a_word(level):
 
 
 def test_what_was_held_back_is_written_when_the_start_fails(capfd):
-    with pytest.raises(ImportError), notebook._held_back_stderr():
+    with pytest.raises(ImportError), terminal._held_back_stderr():
         os.write(2, b"the library is missing\n")
         raise ImportError
     assert capfd.readouterr().err == "the library is missing\n"
@@ -68,13 +68,13 @@ def test_without_standard_error_nothing_is_held_back_and_no_bar_is_drawn(monkeyp
         monkeypatch.setattr("sys.stderr", None)
     else:
         monkeypatch.setattr("os.dup", closed)
-    with notebook._held_back_stderr(), notebook.terminal_progress("Waiting") as progress:
+    with terminal._held_back_stderr(), terminal.terminal_progress("Waiting") as progress:
         progress(1, 2)
         progress(2, 2)
 
 
 def test_only_what_is_written_meanwhile_is_held_back(capfd):
-    with notebook._held_back_stderr():
+    with terminal._held_back_stderr():
         os.write(2, b"chatter\n")
     os.write(2, b"news\n")
     assert capfd.readouterr().err == "news\n"
@@ -176,7 +176,7 @@ class Terminal(io.StringIO):
 
 def test_a_bar_on_a_terminal_shows_label_count_and_message(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with notebook.terminal_progress("Training") as progress:
+    with terminal.terminal_progress("Training") as progress:
         progress(1, 3, "loss 0.5")
         progress(3, 3, "loss 0.4")
     *_, last = sys.stderr.getvalue().strip().split("\r")
@@ -187,7 +187,7 @@ def test_a_bar_on_a_terminal_shows_label_count_and_message(monkeypatch):
 
 def test_a_bar_leaves_the_line_when_work_is_cut_short(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with pytest.raises(KeyboardInterrupt), notebook.terminal_progress("Training") as progress:
+    with pytest.raises(KeyboardInterrupt), terminal.terminal_progress("Training") as progress:
         progress(1, 3)
         raise KeyboardInterrupt
     assert sys.stderr.getvalue().endswith("\n")

@@ -24,7 +24,7 @@ from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import FileError
 from cmc_helpers.performance import read_primer
 from cmc_helpers.player import QUICK, Position, read_position, render
-from cmc_helpers.sequences import read_csv, write_csv
+from cmc_helpers.vectors import read_csv, write_csv
 
 TEMPERED = ("tempered", 0.8, 0.5, 1.0, "weight")
 

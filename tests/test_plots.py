@@ -231,7 +231,7 @@ def test_importing_the_module_does_not_wait_for_matplotlib():
 
 
 def test_a_piano_roll_shows_each_note_from_its_start_to_shortly_before_its_end():
-    from cmc_helpers.symbolic import GridNote
+    from cmc_helpers.scores.symbolic import GridNote
 
     rolls = {"one": [GridNote(0, 4, 60), GridNote(8, 2, 72)], "two": [GridNote(4, 4, 48)]}
     figure = plots.piano_roll(rolls, "Two panels", steps_per_second=4)

@@ -9,10 +9,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from notebook_rules import ROOT
 
-from cmc_helpers import bach, symbolic
-from cmc_helpers.bach import Event, ScoreError
 from cmc_helpers.corpora import samples_folder
-from cmc_helpers.symbolic import (
+from cmc_helpers.scores import Event, ScoreError, bach, performing, symbolic
+from cmc_helpers.scores.symbolic import (
     END,
     RELEASE,
     STEP,
@@ -435,12 +434,12 @@ def test_voices_are_ranked_from_the_top_and_accents_follow_the_bar():
 
 def test_what_is_played_is_what_is_written():
     notes = [GridNote(0, 4, 60), GridNote(4, 4, 64), GridNote(8, 8, 67)]
-    played = bach.perform(symbolic.as_score(notes, "a name"))
+    played = performing.perform(symbolic.as_score(notes, "a name"))
     assert [note.pitch for note in played] == [60, 64, 67]
     starts = np.diff([note.start for note in played])
     assert np.all((0.5 < starts) & (starts < 1.5))
-    assert played == bach.perform(symbolic.as_score(notes, "a name"))
-    assert played != bach.perform(symbolic.as_score(notes, "another name"))
+    assert played == performing.perform(symbolic.as_score(notes, "a name"))
+    assert played != performing.perform(symbolic.as_score(notes, "another name"))
 
 
 def test_the_closing_page_quotes_what_was_measured():

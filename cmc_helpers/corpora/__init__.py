@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmc_helpers import sequences
 from cmc_helpers.audio import AudioError, read_audio
 from cmc_helpers.corpora.building import (
     MANIFEST,
@@ -27,6 +26,7 @@ from cmc_helpers.corpora.building import (
 )
 from cmc_helpers.features import FeatureConfig, extract_features, parts
 from cmc_helpers.files import readable_file
+from cmc_helpers.vectors import read_csv
 
 AUDIO_SUFFIXES = frozenset(
     ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64"
@@ -75,9 +75,7 @@ def open_corpus(path, config=None, workspace=None, hold_out=0.1, jobs=1, progres
     if not path.is_dir():
         path = readable_file(path, CorpusError)
         if path.suffix.lower() == ".csv":
-            return Corpus(
-                path.stem, _split_one(path.stem, sequences.read_csv(path), hold_out), None
-            )
+            return Corpus(path.stem, _split_one(path.stem, read_csv(path), hold_out), None)
         features = extract_features(read_audio(path, config.sample_rate), config)
         return Corpus(path.stem, _split_one(path.stem, features, hold_out), config)
     if (path / MANIFEST).exists():

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cmc_helpers import symbolic
 from cmc_helpers.exercises.checking import exercise, expect, expect_equal, numbers
-from cmc_helpers.symbolic import END, STEP, GridNote
+from cmc_helpers.scores import symbolic
+from cmc_helpers.scores.symbolic import END, STEP, GridNote
 
 
 @exercise("14.1")

@@ -15,7 +15,7 @@ from cmc_helpers.audio import write_audio
 from cmc_helpers.files import FileError
 from cmc_helpers.performance import read_primer
 from cmc_helpers.player import QUICK, SECONDS, Position, read_position, render
-from cmc_helpers.sequences import write_csv
+from cmc_helpers.vectors import write_csv
 from cmc_helpers.widgets import controls
 
 CLIPS = ("bach_prelude.flac", "chopin_prelude.flac", "singer.flac", "laughter.flac")  # that ship

@@ -22,20 +22,20 @@ import numpy as np
 import soundfile
 
 from cmc_helpers import (
-    bach,
     corpora,
     generation,
     listening_test,
     player,
     runs,
+    scores,
     sequences,
-    soundfonts,
-    symbolic,
 )
 from cmc_helpers.audio import AudioError, read_audio, write_audio
 from cmc_helpers.corpora import building
 from cmc_helpers.features import FeatureConfig
+from cmc_helpers.scores import soundfonts, symbolic
 from cmc_helpers.training import TrainingError, checkpoints
+from cmc_helpers.vectors import SequenceError, read_csv, write_csv
 
 SECONDS = 5.0
 MEGABYTES = 256
@@ -108,7 +108,7 @@ def make_run(folder):
     from cmc_helpers.networks import NetworkConfig
 
     folder.mkdir(parents=True, exist_ok=True)
-    sequences.write_csv(folder / "vectors.csv", sequences.bounce(80, width=3))
+    write_csv(folder / "vectors.csv", sequences.bounce(80, width=3))
     network = NetworkConfig(3, layers=1, units=2, components=2, stack="residual")
     config = training.TrainingConfig(epochs=2, batch=2, steps=8, warmup=2)
     training.train(corpora.open_corpus(folder / "vectors.csv"), folder / "run", network, config)
@@ -166,14 +166,14 @@ def _vectors(folder):
     again = path.with_name("again.csv")
 
     def use(path):
-        vectors = sequences.read_csv(path)
-        sequences.write_csv(again, vectors)
-        np.testing.assert_array_equal(sequences.read_csv(again), vectors)
+        vectors = read_csv(path)
+        write_csv(again, vectors)
+        np.testing.assert_array_equal(read_csv(again), vectors)
 
-    sequences.write_csv(path, sequences.bounce(6, width=3) - 0.25)
+    write_csv(path, sequences.bounce(6, width=3) - 0.25)
     seeds = [path.read_bytes(), b"1;2\n3;4.5\n", b"1\t2\n\n3 4e-5\r\n", b"\xef\xbb\xbf1e300,-2\n"]
     words = [*b"nan inf 1e999 , ; 1_0 0x1p3".split(), b"\n", b"\r", b"\0", "\u2028".encode()]
-    yield Target("csv", seeds, use, sequences.SequenceError, path, words)
+    yield Target("csv", seeds, use, SequenceError, path, words)
 
     def knobs(path):
         player.read_position(path.read_text("utf-8", "replace"))
@@ -292,19 +292,19 @@ def _scores(folder):
 
     path = _folder(folder, "midi") / "notes.mid"
     symbolic.write_midi(path, [symbolic.GridNote(0, 4, 60), symbolic.GridNote(2, 3, 64)])
-    yield Target("midi", [path.read_bytes()], use, bach.ScoreError, path, MIDI)
+    yield Target("midi", [path.read_bytes()], use, scores.ScoreError, path, MIDI)
 
     path = _folder(folder, "musicxml") / "notes.musicxml"
-    yield Target("musicxml", [SCORE.encode()], use, bach.ScoreError, path, XML)
+    yield Target("musicxml", [SCORE.encode()], use, scores.ScoreError, path, XML)
 
     path = _folder(folder, "mxl") / "notes.mxl"
     packed = _zip({"META-INF/container.xml": CONTAINER.encode(), "score.xml": SCORE.encode()})
-    yield Target("mxl", [packed], use, bach.ScoreError, path, ZIP + XML)
+    yield Target("mxl", [packed], use, scores.ScoreError, path, ZIP + XML)
 
     path = _folder(folder, "kern") / "notes.krn"
     seeds = [b"**kern\t**kern\n*M4/4\t*M4/4\n4c\t4e\n[8d\t4r\n8d]\t.\n=2\t=2\n4cc#;\t4E-\n*-\t*-\n"]
     words = b"**kern *- *^ *v = [ ] q % 4. r \t".split(b" ")
-    yield Target("kern", seeds, use, bach.ScoreError, path, words)
+    yield Target("kern", seeds, use, scores.ScoreError, path, words)
 
     def network(path):
         loaded = symbolic.load(path)

@@ -23,8 +23,8 @@ import soundfile
 import soxr
 import threadpoolctl
 
-from cmc_helpers import instruments
 from cmc_helpers.files import FileError, readable_file
+from cmc_helpers.scores import instruments
 
 # Where Debian, Fedora, Arch, conda and Homebrew put soundfonts; and the names, best first, of those
 # with a grand piano as program 0.

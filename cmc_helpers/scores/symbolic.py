@@ -6,7 +6,7 @@ the tradition of char-rnn (Karpathy 2015) and Performance RNN (Simon and Oore 20
 can be printed as MIDI, and any instrument plays it.
 
     score ──► read ──► notes ──► encode ──► tokens ──► network ──► tokens ──► decode ──► notes ──►
-    write_midi, or as_score ──► bach.perform ──► instrument.play ──► waveform
+    write_midi, or as_score ──► performing.perform ──► instrument.play ──► waveform
 
 Notebook: 14.
 """
@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cmc_helpers import bach, networks
+from cmc_helpers import networks
 from cmc_helpers.corpora import sample_path
 from cmc_helpers.files import FileError, read_array, readable_file, replacing, unzip
+from cmc_helpers.scores import Event, Score, ScoreError, read_score, reason
 
 STEPS_PER_QUARTER = 4  # the grid: sixteenths
-QUARTERS_PER_MINUTE = 76  # as `bach.perform` plays
+QUARTERS_PER_MINUTE = 76  # as `performing.perform` plays
 LOWEST, KEYS = 21, 88  # MIDI number of a piano's first key, and how many there are
 END, STEP, STRIKE, RELEASE = 0, 1, 2, 2 + KEYS  # the last two: of the lowest key
 VOCABULARY = 2 + 2 * KEYS
@@ -64,14 +65,14 @@ def read(path):
     music21 reads it. Tempo, loudness, drums and who plays what are left behind; see `on_the_grid`.
     Raises ScoreError for a file that is none, or that holds notes that no piano has.
     """
-    path = readable_file(path, bach.ScoreError)
+    path = readable_file(path, ScoreError)
     with path.open("rb") as file:
         is_midi = file.read(4) == b"MThd" or path.suffix.lower() in (".mid", ".midi")
-    events = _midi_events(path) if is_midi else bach.read_score(path).events
+    events = _midi_events(path) if is_midi else read_score(path).events
     try:
         return on_the_grid(events)
     except (ValueError, OverflowError) as problem:
-        raise bach.ScoreError(f"{path} holds what no piano plays: {problem}") from problem
+        raise ScoreError(f"{path} holds what no piano plays: {problem}") from problem
 
 
 def on_the_grid(events):
@@ -108,7 +109,7 @@ def write_midi(path, notes, quarters_per_minute=QUARTERS_PER_MINUTE):
 
 
 def _midi_events(path):
-    """What a MIDI file strikes, as `bach.Event`s. Raises ScoreError.
+    """What a MIDI file strikes, as `scores.Event`s. Raises ScoreError.
 
     Event by event: as a score, music21 would make chords of notes that end at different times.
     """
@@ -127,16 +128,16 @@ def _midi_events(path):
                     down.setdefault(key, []).append(now)
                 elif event.isNoteOff() and down.get(key):
                     start = down[key].pop(0)
-                    events.append(bach.Event(part, start, now - start, event.pitch, 1.0))
+                    events.append(Event(part, start, now - start, event.pitch, 1.0))
     except Exception as problem:  # a damaged file raises whatever the line of it raises
-        raise bach.ScoreError(
-            f"{path} cannot be read as MIDI: is it whole? ({bach.reason(problem)})"
+        raise ScoreError(
+            f"{path} cannot be read as MIDI: is it whole? ({reason(problem)})"
         ) from problem
     return events
 
 
 def as_score(notes, name="notes"):
-    """`GridNote`s → a `bach.Score` that `bach.perform` plays the way it plays Bach.
+    """`GridNote`s → a `scores.Score` that `performing.perform` plays the way it plays Bach.
 
     The highest note that sounds is the first part, the next one the second, to the fourth. Accents
     are those of four quarters in a bar. name: decides what chance decides in the performance.
@@ -148,8 +149,8 @@ def as_score(notes, name="notes"):
         above = sum(n.pitch > one.pitch for n in sounding)
         start, length = one.start / STEPS_PER_QUARTER, one.length / STEPS_PER_QUARTER
         accent = accents.get(one.start % 16, 0.125 if one.start % 2 == 0 else 0.0625)
-        events.append(bach.Event(min(above, 3), start, length, one.pitch, accent))
-    return bach.Score(name, events, [])
+        events.append(Event(min(above, 3), start, length, one.pitch, accent))
+    return Score(name, events, [])
 
 
 # --------------------------------------------------------------------------- notes ↔ tokens

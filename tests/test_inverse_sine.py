@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmc_helpers import toys
+from cmc_helpers import experiments
 
 NOISE = 0.1
 
@@ -14,14 +14,17 @@ def sine(y):
 
 @pytest.mark.parametrize("count", [1, 7, 1000])
 def test_x_and_y_are_columns_of_single_precision(count):
-    for column in toys.inverse_sine(count, seed=0):
+    for column in experiments.inverse_sine(count, seed=0):
         assert column.shape == (count, 1)
         assert column.dtype == np.float32
 
 
 def test_the_same_seed_gives_the_same_data_and_another_seed_gives_others():
     for first, again, other in zip(
-        toys.inverse_sine(50, 1), toys.inverse_sine(50, 1), toys.inverse_sine(50, 2), strict=True
+        experiments.inverse_sine(50, 1),
+        experiments.inverse_sine(50, 1),
+        experiments.inverse_sine(50, 2),
+        strict=True,
     ):
         assert np.array_equal(first, again)
         assert not np.isclose(first, other).any(axis=1).all()
@@ -32,12 +35,12 @@ def test_no_global_generator_is_touched():
     np.random.seed(0)
     untouched = np.random.rand()
     np.random.seed(0)
-    toys.inverse_sine(10, 3)
+    experiments.inverse_sine(10, 3)
     assert np.random.rand() == untouched
 
 
 def test_x_is_the_sine_of_y_within_the_noise():
-    x, y = toys.inverse_sine(20_000, 4)
+    x, y = experiments.inverse_sine(20_000, 4)
     noise = x - sine(y.astype(float))
     assert np.abs(noise).max() <= NOISE + 1e-6
     # Uniform on both sides, and it tells nothing about y.
@@ -46,7 +49,7 @@ def test_x_is_the_sine_of_y_within_the_noise():
 
 
 def test_y_fills_the_range_from_0_to_1_evenly():
-    y = toys.inverse_sine(20_000, 5)[1]
+    y = experiments.inverse_sine(20_000, 5)[1]
     assert 0 <= y.min() < 0.001 and 0.999 < y.max() <= 1
     assert np.abs(np.histogram(y, 10, (0, 1))[0] / 2000 - 1).max() < 0.1
 
@@ -59,7 +62,7 @@ def test_without_noise_one_x_has_up_to_three_answers(x_asked, answers):
 
 @pytest.mark.parametrize(("x_asked", "branches"), [(0.1, 1), (1 / 3, 2), (2 / 3, 2), (0.9, 1)])
 def test_the_mean_falls_into_a_gap_where_there_are_two_levels(x_asked, branches):
-    x, y = toys.inverse_sine(200_000, 6)
+    x, y = experiments.inverse_sine(200_000, 6)
     answers = np.sort(y[np.abs(x - x_asked) < 0.01])
     assert 1 + np.sum(np.diff(answers) > 0.1) == branches
     nearest = np.abs(answers - answers.mean()).min()
