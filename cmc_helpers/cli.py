@@ -33,7 +33,7 @@ from cmc_helpers import (
 )
 from cmc_helpers.analysis import evaluation
 from cmc_helpers.audio import read_audio, write_audio
-from cmc_helpers.corpora import building
+from cmc_helpers.corpora import building, samples
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
 from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
@@ -608,7 +608,7 @@ def runs_command(verbose):
     """List the trained runs that ship, and what each is."""
     shipped = runs.shipped()
     margin = max(map(len, shipped), default=0) + 2
-    registry = corpora.samples_folder() / "registry.json"
+    registry = samples.samples_folder() / "registry.json"
     entries = json.loads(registry.read_text("utf-8")) if registry.exists() else []
     what = {entry["path"]: entry["what"] for entry in entries}
     for name, folder in shipped.items():

@@ -180,6 +180,18 @@ def features_to_amplitudes(features, config):
     return np.maximum(features, 0.0) ** (1 / config.compression)
 
 
+def silent_frames(features, config):
+    """True (T,) where a frame is 60 dB or more below the loudest frame of `features`.
+
+    Loudness is the mean amplitude of the frame. Plain vectors (config None) are never silent.
+    """
+    if config is None:
+        return np.zeros(len(features), bool)
+    amplitudes = (part ** (1 / config.compression) for part in parts(features))
+    loudness = np.concatenate([part.mean(axis=1) for part in amplitudes])
+    return loudness <= 1e-3 * loudness.max()
+
+
 def parts(features, overlap=0):
     """Features (T, m), perhaps in a file, as arrays of nine minutes at most, in order.
 

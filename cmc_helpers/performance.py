@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cmc_helpers import corpora, inversion
+from cmc_helpers import inversion
 from cmc_helpers.audio import read_audio, set_level
+from cmc_helpers.corpora import samples
 from cmc_helpers.features import extract_features
 from cmc_helpers.vectors import read_csv
 
@@ -55,6 +56,6 @@ def read_primer(run, prime):
 
 def _sample(name):
     """The file of this name or, if there is none, the one that ships under it."""
-    shipped = corpora.samples_folder() / name
+    shipped = samples.samples_folder() / name
     bare = Path(name).name == str(name)
     return shipped if bare and shipped.is_file() and not Path(name).exists() else name

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from cmc_helpers import networks
+from cmc_helpers.corpora import samples
 from cmc_helpers.features import GROUP_WIDTHS, FeatureConfig, Normaliser
 from cmc_helpers.files import (
     FileError,
@@ -288,11 +289,9 @@ def read_history(path):
 
 def shipped():
     """{name: folder} of the trained runs in data_samples/runs."""
-    from cmc_helpers.corpora import samples_folder
-
     return {
         path.parent.name: path.parent
-        for path in sorted((samples_folder() / "runs").glob(f"*/{CONFIG}"))
+        for path in sorted((samples.samples_folder() / "runs").glob(f"*/{CONFIG}"))
     }
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from cmc_helpers import cli, corpora, runs, sequences, training
 from cmc_helpers.audio import read_audio, write_audio
-from cmc_helpers.corpora import building
+from cmc_helpers.corpora import building, samples
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.inversion import invert_features
 from cmc_helpers.scores import bach, soundfonts
@@ -414,7 +414,7 @@ def test_a_run_of_sound_is_primed_by_sound_or_by_features(
 def test_the_runs_that_ship_are_listed_and_found_by_name(
     done, load_once, vectors_run, audio_run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(corpora, "samples_folder", lambda: tmp_path)
+    monkeypatch.setattr(samples, "samples_folder", lambda: tmp_path)
     assert done("runs") == "No run ships with this version: cmc train makes one.\n"
     for name, run in {"walk": vectors_run, "a_glide": audio_run}.items():
         shutil.copytree(run, tmp_path / "runs" / name)

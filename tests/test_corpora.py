@@ -19,7 +19,7 @@ from cmc_helpers.corpora import (
     load_corpus,
     open_corpus,
 )
-from cmc_helpers.features import FeatureConfig, extract_features
+from cmc_helpers.features import FeatureConfig, extract_features, silent_frames
 from cmc_helpers.vectors import write_csv
 
 ROOT = Path(__file__).parent.parent
@@ -116,7 +116,7 @@ def test_vectors_from_a_csv_have_no_feature_settings(tmp_path):
     write_csv(tmp_path / "bounce.csv", sequences.bounce(100))
     corpus = open_corpus(tmp_path / "bounce.csv")
     assert corpus.config is None and corpus.width == 8
-    assert not corpora.silent_frames(corpus.split("train")[0], None).any()
+    assert not silent_frames(corpus.split("train")[0], None).any()
 
 
 def test_silence_is_60_db_below_the_loudest_frame():
@@ -124,8 +124,8 @@ def test_silence_is_60_db_below_the_loudest_frame():
     features[1] *= 10 ** (-59 / 20)
     features[2] *= 10 ** (-61 / 20)
     paper = FeatureConfig.preset("paper")
-    assert corpora.silent_frames(features, paper).tolist() == [False, False, True]
-    assert corpora.silent_frames(features**0.5, CONFIG).tolist() == [False, False, True]
+    assert silent_frames(features, paper).tolist() == [False, False, True]
+    assert silent_frames(features**0.5, CONFIG).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(

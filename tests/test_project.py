@@ -129,7 +129,8 @@ def test_what_colab_has_is_good_enough_so_that_pip_adds_optuna_and_changes_nothi
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
-    "audio corpora features inversion mixtures scores.bach scores.soundfonts sequences vectors".split(),
+    ["audio", "corpora", "features", "inversion", "mixtures", "scores.bach", "scores.soundfonts"]
+    + ["sequences", "vectors"],
 )
 def test_signal_processing_does_not_wait_for_tensorflow(module):
     assert not {"tensorflow", "keras"} & imported_with(f"cmc_helpers.{module}")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from notebook_rules import ROOT
 
-from cmc_helpers.corpora import samples_folder
+from cmc_helpers.corpora.samples import samples_folder
 from cmc_helpers.scores import Event, ScoreError, bach, performing, symbolic
 from cmc_helpers.scores.symbolic import (
     END,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from small_corpora import SHORT, bouncing, music
 
-from cmc_helpers import corpora, training
+from cmc_helpers import training
 from cmc_helpers.corpora import Corpus, Piece
-from cmc_helpers.features import FeatureConfig
+from cmc_helpers.features import FeatureConfig, silent_frames
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.training import TrainingError, Windows, train
 from cmc_helpers.training.windows import ahead, window_starts
@@ -69,7 +69,7 @@ def test_every_sounding_window_of_every_piece_can_be_drawn_and_no_other():
     windows = Windows(corpus, training.fit_normaliser(corpus), replace(SHORT, steps=9))
     wanted = []
     for number, start in window_starts([len(piece.features) for piece in pieces], 9):
-        silent = corpora.silent_frames(pieces[number].features, corpus.config)
+        silent = silent_frames(pieces[number].features, corpus.config)
         if silent[start : start + 10].sum() <= 2:
             wanted.append((number, start))
     found = windows._sounding.find(np.arange(windows.count))

@@ -12,8 +12,7 @@ Notebook: 09.
 import numpy as np
 
 from cmc_helpers import mixtures, networks
-from cmc_helpers.corpora import silent_frames
-from cmc_helpers.features import features_to_amplitudes, parts
+from cmc_helpers.features import features_to_amplitudes, parts, silent_frames
 
 _SOFTEST = 1e-9  # amplitude: its logarithm is finite
 _STEPS = 1024  # whose mixtures are looked at together

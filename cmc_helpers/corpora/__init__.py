@@ -24,7 +24,8 @@ from cmc_helpers.corpora.building import (
     check_hold_out,
     read_manifest,
 )
-from cmc_helpers.features import FeatureConfig, extract_features, parts
+from cmc_helpers.corpora.samples import sample_path as sample_path
+from cmc_helpers.features import FeatureConfig, extract_features
 from cmc_helpers.files import readable_file
 from cmc_helpers.vectors import read_csv
 
@@ -236,36 +237,6 @@ class StoredFeatures:
 def _identity(status):
     """What tells a file from another one that took its place."""
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def silent_frames(features, config):
-    """True (T,) where a frame is 60 dB or more below the loudest frame of `features`.
-
-    Loudness is the mean amplitude of the frame. Plain vectors (config None) are never silent.
-    """
-    if config is None:
-        return np.zeros(len(features), bool)
-    amplitudes = (part ** (1 / config.compression) for part in parts(features))
-    loudness = np.concatenate([part.mean(axis=1) for part in amplitudes])
-    return loudness <= 1e-3 * loudness.max()
-
-
-def samples_folder():
-    """The folder data_samples: in a checkout, or inside an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "data_samples", package.parent / "data_samples"):
-        if (folder / "registry.json").is_file():
-            return folder
-    raise CorpusError("the folder data_samples is missing: install the package again")
-
-
-def sample_path(name):
-    """The path of a shipped sample, such as "bach_prelude.flac"; CorpusError for another name."""
-    path = samples_folder() / name
-    if not path.exists():
-        names = sorted(p.name for p in samples_folder().iterdir() if p.suffix in (".csv", ".flac"))
-        raise CorpusError(f"there is no sample {name}; the samples are {', '.join(names)}")
-    return path
 
 
 def _split_one(name, features, hold_out):

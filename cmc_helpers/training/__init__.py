@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from cmc_helpers import networks, residuals, runs
-from cmc_helpers.corpora import CorpusError, silent_frames
-from cmc_helpers.features import Normaliser
+from cmc_helpers.corpora import CorpusError
+from cmc_helpers.features import Normaliser, silent_frames
 from cmc_helpers.files import locked
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.training import checkpoints

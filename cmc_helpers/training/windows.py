@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cmc_helpers.corpora import silent_frames
+from cmc_helpers.features import silent_frames
 from cmc_helpers.training.errors import TrainingError
 
 _LEAST_BATCHES = 20  # an epoch of a short passage still has something to show
