@@ -29,7 +29,7 @@ PAGES = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/*.md",
-    "benchmarks/*.md",
+    "tools/benchmarks/*.md",
     "data_samples/README.md",
 )
 PICTURES, SOUNDS = "docs/*.png", "docs/*.wav"  # what pages show and play

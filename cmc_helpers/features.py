@@ -35,7 +35,7 @@ class FeatureConfig:
     - ``original-2017``: the same under the squared A-curve, as the 2017 code computed it (it
       applied the curve's power response to amplitudes: −38.3 dB at 100 Hz instead of −19.1);
     - ``default``: the square root of the amplitudes, to be whitened by the covariance of their
-      frame-to-frame innovations. `benchmarks/representations.py` measures what this buys.
+      frame-to-frame innovations. `tools/benchmarks/representations.py` measures what this buys.
     """
 
     name: str = "default"

@@ -31,12 +31,12 @@ FADE = 32  # samples: 4 ms
 RINGING = 2  # seconds beyond which the A-curve, undone, rings 100 dB below the sound
 TINY = np.float32(1e-30)  # what is divided by is never quite 0
 
-# How far a reflection leads: `benchmarks/inversion.py` finds 0.85 to 0.97 alike.
+# How far a reflection leads: `tools/benchmarks/inversion.py` finds 0.85 to 0.97 alike.
 BETA = 0.9
 
 # Of a Gaussian window that resembles a Hamming window W samples long, in units of W². Průša, Balazs
 # and Søndergaard (2017), table I, give 0.29794; this one comes a decibel nearer, on synthetic
-# instruments as on others (`benchmarks/inversion.py`).
+# instruments as on others (`tools/benchmarks/inversion.py`).
 GAMMA = 0.27
 
 
@@ -178,8 +178,8 @@ def expand(amplitudes, expansion="spline"):
     expansion: "repetition" is the pseudo-inverse, a staircase; "linear" and "spline" draw a curve
     through the groups' centres and rescale it in every group. The spline is cubic in the logarithm
     of the amplitudes, because the window's main lobe, which every partial becomes, is nearly a
-    Gaussian bell, and the logarithm of a bell is a parabola. `benchmarks/inversion.py` measures
-    what each is worth. Raises ValueError for an unknown name.
+    Gaussian bell, and the logarithm of a bell is a parabola. `tools/benchmarks/inversion.py`
+    measures what each is worth. Raises ValueError for an unknown name.
     """
     if expansion not in EXPANSIONS:
         raise ValueError(

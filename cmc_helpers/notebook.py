@@ -62,13 +62,13 @@ def audio_html(wav, label, note="", autoplay=False):
 
 
 def results(name):
-    """What the long experiment `experiments/{name}.py` found, a dict: the contents of its JSON.
+    """What the long experiment tools/experiments/{name}.py found, a dict: what its JSON holds.
 
     In a checkout the folder lies beside the package, in an installed package inside it. Raises
     FileError where there is no such file.
     """
     package = Path(__file__).resolve().parent
-    folders = package / "long_experiments", package.parent / "experiments"
+    folders = package / "long_experiments", package.parent / "tools" / "experiments"
     path = next((f / f"{name}.json" for f in folders if f.is_dir()), folders[-1] / f"{name}.json")
     return json.loads(readable_file(path).read_text("utf-8"))
 

@@ -1,8 +1,9 @@
 """Where a number comes from: the date, the versions, the machine and the command.
 
-Every script in experiments/ writes one JSON file that carries its own name, with these four first:
+Every script in tools/experiments/ writes one JSON file that carries its own name, with these four
+first:
 
-    write(path, provenance("python experiments/NAME.py …") | results)
+    write(path, provenance("python tools/experiments/NAME.py …") | results)
 
 `command` is what makes the file again, from the top of the checkout; the same script with
 `--small --output FILE` writes the same keys within seconds. A test tries that for every JSON here.

@@ -20,11 +20,11 @@ from cmc_helpers.scores.instruments import Note
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    """name → the module benchmarks/name.py."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    """name → the module tools/benchmarks/name.py."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "benchmarks"))
 
     def load(name):
-        path = ROOT / "benchmarks" / f"{name}.py"
+        path = ROOT / "tools" / "benchmarks" / f"{name}.py"
         spec = importlib.util.spec_from_file_location(f"benchmark_of_{name}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -242,7 +242,7 @@ def test_the_ingredients_of_notebook_09_are_as_they_were_measured():
     named = ["nats", "notes/s", "spectrum", "texture"]
     measured = {}
     for name in ("ingredients.md", "hops.md"):
-        measured |= rows_of((ROOT / "benchmarks" / name).read_text("utf-8"), named)
+        measured |= rows_of((ROOT / "tools" / "benchmarks" / name).read_text("utf-8"), named)
     lesson = Page(ROOT / "notebooks" / "09_training.ipynb")
     (table,) = [cell.source for cell in lesson.markdown if "| spectrum |" in cell.source]
     told = rows_of(table, named)

@@ -17,7 +17,7 @@ CONFIG = FeatureConfig.preset("default")
 @pytest.fixture(scope="module")
 def folder():
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "experiments"))
+        patch.syspath_prepend(str(ROOT / "tools" / "experiments"))
         yield
     for name in ("beyond_the_paper", "hyperparameter_search", "bach_corpus"):
         sys.modules.pop(name, None)

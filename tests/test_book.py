@@ -220,7 +220,7 @@ def in_the_book(text, page="notebooks/02_mixture_density_networks.ipynb"):
             "../docs/slurm_train.sh",
             f"https://github.com/{REPOSITORY}/blob/HEAD/docs/slurm_train.sh",
         ),
-        ("../benchmarks/", f"https://github.com/{REPOSITORY}/blob/HEAD/benchmarks"),
+        ("../tools/benchmarks/", f"https://github.com/{REPOSITORY}/blob/HEAD/tools/benchmarks"),
         ("https://example.org/x.ipynb", "https://example.org/x.ipynb"),
     ],
 )

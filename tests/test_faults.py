@@ -1,4 +1,4 @@
-"""A few of the faults of benchmarks/faults.py, always the same ones; `make faults` tries all."""
+"""A few faults of tools/benchmarks/faults.py, always the same; `make faults` tries all of them."""
 
 import importlib.util
 import os
@@ -11,7 +11,9 @@ from notebook_rules import ROOT
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory, audio_run):
-    spec = importlib.util.spec_from_file_location("faults", ROOT / "benchmarks" / "faults.py")
+    spec = importlib.util.spec_from_file_location(
+        "faults", ROOT / "tools" / "benchmarks" / "faults.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("faults")

@@ -75,7 +75,8 @@ def test_every_lesson_has_a_row_in_order():
 
 def test_every_measurement_has_a_row():
     text = (ROOT / "docs" / "measurements.md").read_text("utf-8")
-    scripts = [path for folder in ("benchmarks", "experiments") for path in _scripts(ROOT / folder)]
+    folders = ROOT / "tools" / "benchmarks", ROOT / "tools" / "experiments"
+    scripts = [path for folder in folders for path in _scripts(folder)]
     assert len(scripts) > 10
     for path in scripts:
         named = path.relative_to(ROOT).as_posix()

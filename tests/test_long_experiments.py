@@ -1,4 +1,4 @@
-"""Every result in experiments/ says where it comes from, and its command still works in small."""
+"""Every result in tools/experiments/ says where it comes from; its command still works in small."""
 
 import datetime
 import json
@@ -13,7 +13,7 @@ from notebook_rules import ROOT
 from cmc_helpers import notebook
 from cmc_helpers.files import FileError
 
-FOLDER = ROOT / "experiments"
+FOLDER = ROOT / "tools" / "experiments"
 RESULTS = sorted(FOLDER.glob("*.json"))
 PROVENANCE = ["command", "date", "machine", "versions"]
 EVERY = pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
@@ -24,7 +24,7 @@ def read(path):
 
 
 def script_of(results):
-    """The script that a command names: `python experiments/NAME.py …`."""
+    """The script that a command names: `python tools/experiments/NAME.py …`."""
     python, script, *_ = shlex.split(results["command"])
     assert python == "python"
     return ROOT / script

@@ -161,8 +161,8 @@ def test_a_wheel_carries_the_samples_and_what_experiments_found(tmp_path):
         "data_samples/bounce.csv",
         "data_samples/runs/bach/model.keras",
         "data_samples/make_samples.py",
-        "experiments/one.json",
-        "experiments/one.py",
+        "tools/experiments/one.json",
+        "tools/experiments/one.py",
     }
     for name in files | {"README.md", "data_samples/runs/__pycache__/x.pyc"}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def test_a_wheel_carries_the_samples_and_what_experiments_found(tmp_path):
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
     moved = {"data_samples/": "cmc_helpers/data_samples/"}
-    moved |= {"experiments/": "cmc_helpers/long_experiments/"}
+    moved |= {"tools/experiments/": "cmc_helpers/long_experiments/"}
     assert packed == {
         next((name.replace(a, b) for a, b in moved.items() if name.startswith(a)), name)
         for name in files

@@ -13,7 +13,7 @@ def read(path):
 
 
 def test_provenance_comes_first_and_names_no_machine_s_owner(tmp_path):
-    results = provenance.provenance("python experiments/x.py") | {"found": "π"}
+    results = provenance.provenance("python tools/experiments/x.py") | {"found": "π"}
     assert list(results) == ["command", "date", "machine", "versions", "found"]
     assert platform.node() not in json.dumps(results) or not platform.node()
     provenance.write(tmp_path / "x.json", results)

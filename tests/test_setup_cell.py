@@ -111,7 +111,7 @@ def repository(tmp_path_factory):
     if not shutil.which("git"):
         pytest.skip("git is not installed")
     folder = tmp_path_factory.mktemp("repository")
-    for name in ("cmc_helpers", "data_samples", "experiments"):
+    for name in ("cmc_helpers", "data_samples", "tools/experiments"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)

@@ -646,7 +646,7 @@ def test_links_hands_the_name_on_in_one_piece(checkout):
 def test_versions_has_an_option_of_its_own_called_python(checkout):
     checkout.python("python3", "3.12")
     checkout.start("versions", "--python", "3.13", "--set", "oldest")
-    assert checkout.calls()[-1] == "python3 tests/versions.py --python 3.13 --set oldest"
+    assert checkout.calls()[-1] == "python3 tools/versions.py --python 3.13 --set oldest"
 
 
 def test_mutants_and_fuzz_add_what_they_alone_need(checkout):

@@ -13,7 +13,7 @@ from cmc_helpers.networks import NetworkConfig
 
 @pytest.fixture
 def steady_state(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "experiments"))
     import steady_state
 
     yield steady_state

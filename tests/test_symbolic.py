@@ -356,7 +356,9 @@ def test_senseless_settings_are_a_sentence(shipped, wrong):
 
 
 def test_the_shipped_network_knows_held_out_music_as_well_as_its_card_says(shipped, chorales):
-    results = json.loads((ROOT / "experiments" / "symbolic_music.json").read_text("utf-8"))
+    results = json.loads(
+        (ROOT / "tools" / "experiments" / "symbolic_music.json").read_text("utf-8")
+    )
     guesses = results["nats_per_token"]
     assert guesses["network"] < guesses["which follows which"] / 1.5
     assert results["network"]["parameters"] == shipped.parameters
@@ -443,7 +445,9 @@ def test_what_is_played_is_what_is_written():
 
 
 def test_the_closing_page_quotes_what_was_measured():
-    results = json.loads((ROOT / "experiments" / "symbolic_music.json").read_text("utf-8"))
+    results = json.loads(
+        (ROOT / "tools" / "experiments" / "symbolic_music.json").read_text("utf-8")
+    )
     page = (ROOT / "docs" / "closing_reflection.md").read_text("utf-8")
     for T in ("0.7", "0.85"):
         one = results["temperatures"][T]

@@ -107,7 +107,7 @@ def life(amplitudes, frames_per_second=125.0):
 def onsets(amplitudes, frames_per_second=125.0):
     """Where notes begin, in seconds (n,), by librosa's onset detector, in amplitudes (T, m).
 
-    `benchmarks/onsets.py` compares it with scores.
+    `tools/benchmarks/onsets.py` compares it with scores.
     """
     import librosa
 

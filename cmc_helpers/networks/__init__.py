@@ -28,15 +28,16 @@ class NetworkConfig:
     0 there is no mixture, and the network predicts a mean alone, by squared error.
 
     stack "paper": layers one upon the other. "residual": h ← h + LSTM(LayerNorm(h)), with a final
-    LayerNorm; it learns music that the plain stack does not (see `benchmarks/representations.py`).
-    sigma_floor: the smallest σ, in normalised units. cell: what a layer is made of, "lstm", "rnn"
-    (h_t = tanh(W x_t + U h_{t−1} + b)) or "dense" (tanh, feed-forward: no memory).
+    LayerNorm; it learns music that the plain stack does not (see
+    `tools/benchmarks/representations.py`). sigma_floor: the smallest σ, in normalised units. cell:
+    what a layer is made of, "lstm", "rnn" (h_t = tanh(W x_t + U h_{t−1} + b)) or "dense" (tanh,
+    feed-forward: no memory).
 
     Two ways beyond the paper. frames: so many frames are seen and predicted at once, as one vector
     of `width` numbers; whitened together, their noise hangs together in time. feature_scales: the
     network also says how much each feature is about to move, relative to the others, which makes
     what it foresees likelier, and piano music no better (see `feature_scales`, `mixture_loss` and
-    benchmarks/ingredients.md).
+    tools/benchmarks/ingredients.md).
     """
 
     features: int
@@ -95,7 +96,7 @@ class NetworkConfig:
 def small(features):
     """The NetworkConfig that learns short patterns of plain vectors, and goes on with them.
 
-    The wide σ floor keeps it stable when it runs free; see `benchmarks/dummy_experiments.py`.
+    The wide σ floor keeps it stable when it runs free; see `tools/benchmarks/dummy_experiments.py`.
     """
     return NetworkConfig(features, layers=2, units=32, components=4, stack="paper", sigma_floor=0.2)
 
@@ -264,7 +265,7 @@ def mixture_loss(config, fused=True):
     Feature scales have their gradient from this loss, but weights and means have theirs from the
     isotropic mixture beside it. Otherwise a feature that moves much would count little for the
     means (the pitfall of Seitzer et al., ICLR 2022), and a network that runs free would let such
-    features grow without end; see `benchmarks/ingredients.py`.
+    features grow without end; see `tools/benchmarks/ingredients.py`.
     """
     import keras
     from keras import ops

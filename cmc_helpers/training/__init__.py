@@ -84,8 +84,8 @@ def defaults(corpus):
     """(NetworkConfig, TrainingConfig, sampling) that suit a corpus.
 
     Recordings: the residual stack, and residuals for noise (without any, music dies; these come
-    nearest to music in benchmarks/ingredients.md). Plain vectors: the paper's stack, small, with a
-    σ floor and input noise that keep it stable when it runs free, and the means fed back.
+    nearest to music in tools/benchmarks/ingredients.md). Plain vectors: the paper's stack, small,
+    with a σ floor and input noise that keep it stable when it runs free, and the means fed back.
     """
     if corpus.config is None:
         network = networks.small(corpus.width)

@@ -1,9 +1,9 @@
 """One training step, on one device or on many (paper, section 2.3: θ ← θ − α ∇E).
 
 On TensorFlow a step is written out here, because that is what is fastest (see
-`benchmarks/training.py`) and what `tf.distribute` can run on several devices: each takes its rows
-of the same batch, the gradients are added up, and every device makes the same change. So n devices
-learn what one learns, but for rounding. On any other Keras backend the step is Keras' own.
+`tools/benchmarks/training.py`) and what `tf.distribute` can run on several devices: each takes its
+rows of the same batch, the gradients are added up, and every device makes the same change. So n
+devices learn what one learns, but for rounding. On any other Keras backend the step is Keras' own.
 
 docs/distributed_training.md says how to start several workers.
 """

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of every reader of a file: `make fuzz`.
 
     .venv/bin/python tests/fuzz/fuzz.py [--runs 100000] [--only csv wav …] [--seed 1]
-                                        [--output benchmarks/fuzzing.md] [--findings fuzz_findings]
+                             [--output tools/benchmarks/fuzzing.md] [--findings fuzz_findings]
 
 Atheris (libFuzzer) makes the inputs, and prefers what reaches new lines of cmc_helpers.
 `targets.py` says what is read and what counts as a finding, `mutations.py` how a file is damaged
@@ -159,7 +159,7 @@ def report(rows, given):
 
     from cmc_helpers.provenance import processor, provenance
 
-    about = provenance("make fuzz ARGS='--output benchmarks/fuzzing.md'")
+    about = provenance("make fuzz ARGS='--output tools/benchmarks/fuzzing.md'")
     named = about["versions"] | {name: version(name) for name in ("atheris", "h5py", "soundfile")}
     wanted = ("python", "atheris", "numpy", "h5py", "soundfile", "music21")
     versions = ", ".join(f"{name} {named[name]}" for name in wanted)
