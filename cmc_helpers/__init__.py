@@ -8,6 +8,7 @@ The paper itself:
     features        sound → 100 numbers per 8 ms, and back to magnitudes
     inversion       magnitudes → sound: the phase is found again
     mixtures        the Gaussian mixture, and the four strategies that choose from it
+    sampling        every knob of that choice
     networks        stacks of LSTM cells with a mixture for a head
     training        recordings → a network that foresees the next frame
     generation      the network goes on with what it chose

@@ -36,6 +36,7 @@ from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.corpora import building, samples
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.files import FileError, replacing
+from cmc_helpers.sampling import KNOBS
 from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 from cmc_helpers.training import distribution
 from cmc_helpers.vectors import read_csv, write_csv
@@ -460,52 +461,15 @@ def _changed(usual, given):
 
 
 def _sampling(command):
-    """The options that say how the next vector is chosen."""
-    options = (
-        click.option(
-            "--strategy",
-            type=click.Choice(mixtures.STRATEGIES),
-            help="How a vector is chosen from the mixture: the highest mean; the highest point; "
-            "one of the means in the subset of --tau; or a Gaussian by its weight.",
-            show_default="the run's",
-        ),
-        click.option(
-            "--tau",
-            type=_Number(0, 1),
-            help="For tempered: the share of the weight in the subset to choose from; 0 is the "
-            "highest mean alone, 1 all of them.",
-            show_default="the run's",
-        ),
-        click.option(
-            "--sigma-scale",
-            type=_Number(0, 100),
-            help="How much of the Gaussian's noise is added: 0 none, 1 all.",
-            show_default="the run's; with another --strategy 1 for sample, else 0",
-        ),
-        click.option(
-            "--pi-temperature",
-            type=_Number(0.01, 100),
-            help="Below 1 the likely Gaussians are drawn more often than their weight says, above "
-            "1 the rare ones.",
-            show_default="the run's; with another --strategy 1",
-        ),
-        click.option(
-            "--form",
-            type=click.Choice(mixtures.FORMS),
-            help="What greedy and tempered rank the Gaussians by: the height of their peaks; that "
-            "height as the paper prints it; or their weight alone.",
-            show_default="the run's; with another --strategy exact",
-        ),
-        click.option(
-            "--noise",
-            type=click.Choice(mixtures.NOISES),
-            help="What is added, times sigma: a Gaussian's noise; or what the network did not "
-            "foresee at like moments of the pieces it has learnt from.",
-            show_default="the run's; with another --strategy gaussian",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
+    """The options that say how the next vector is chosen: one for each field of `Sampling`."""
+    for name, knob in reversed(KNOBS.items()):
+        about, choices = knob.metadata, knob.metadata["choices"]
+        some = about["of"] != mixtures.STRATEGIES
+        words = f"For {' and '.join(about['of'])}: " * some + about["words"]
+        default = "the run's" + f"; with another --strategy {about['own']}" * bool(about["own"])
+        kind = click.Choice(list(choices)) if choices else _Number(*about["between"])
+        option = "--" + name.replace("_", "-")
+        command = click.option(option, type=kind, help=words, show_default=default)(command)
     return command
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from cmc_helpers import networks, runs
 from cmc_helpers.features import Normaliser
+from cmc_helpers.sampling import Sampling
 
 WINDOWS = 16  # in a batch: every phase of bounce once
 STEPS = 50  # T̂, as in the paper's 2017 code
@@ -141,4 +142,4 @@ def in_memory(network, model, primer):
     primer = np.asarray(primer, np.float32)
     identity = Normaliser.identity(network.width)
     weights = networks.weights(model)
-    return runs.Run(None, {}, None, network, identity, primer, runs.MEANS_ALONE, weights)
+    return runs.Run(None, {}, None, network, identity, primer, Sampling(), weights)

@@ -64,35 +64,20 @@ def foresee(run, features):
 
 
 def generate(
-    run,
-    steps,
-    *,
-    strategy=None,
-    tau=None,
-    sigma_scale=None,
-    pi_temperature=None,
-    form=None,
-    noise=None,
-    seed=0,
-    sequences=1,
-    primer=None,
-    progress=None,
+    run, steps, *, sampling=None, seed=0, sequences=1, primer=None, progress=None, **knobs
 ):
     """Generate `steps` frames after a primer: x̂_{t+1} chosen from P(· | M(x̂_t, h_t, c_t)).
 
-    run: `runs.Run`. strategy, tau, sigma_scale, pi_temperature, form: see `mixtures.next_vector`;
-    noise: "gaussian", or "residuals" of music (`residuals.Residuals`); None takes the run's
-    recommended setting (but for another strategy than the run's, that strategy's own sigma_scale,
-    1 as pi_temperature, "exact" as form and "gaussian" as noise).
-    seed: an integer ≥ 0; sequence i of many equals sequence i of fewer. primer: features (T, m) to
-    listen to first, or one for each sequence (sequences, T, m); None takes the run's own, an empty
-    array starts from x₀ = 0, h₀ = c₀ = 0.
+    run: `runs.Run`. sampling: a `sampling.Sampling`; None takes what the run recommends. knobs:
+    what is to be other than there, as in strategy="tempered", tau=0.3 (see `Sampling.but`); noise
+    "residuals" is what the network did not foresee of music (`residuals.Residuals`). seed: an
+    integer ≥ 0; sequence i of many equals sequence i of fewer. primer: features (T, m) to listen to
+    first, or one for each sequence (sequences, T, m); None takes the run's own, an empty array
+    starts from x₀ = 0, h₀ = c₀ = 0.
     progress(done, total, message) is called now and then. Returns `Generated`. Raises ValueError in
     one sentence for bad arguments.
     """
-    strategy, tau, sigma_scale, pi_temperature, form, noise = settings(
-        run, strategy, tau, sigma_scale, pi_temperature, form, noise
-    )
+    sampling = settings(run, sampling, **knobs)
     if steps < 1 or sequences < 1:
         raise ValueError(f"steps and sequences must be at least 1, not {steps} and {sequences}")
     if seed < 0:
@@ -111,11 +96,9 @@ def generate(
             output, states = networks.step(run.layers, run.network, frame, states)
             mixture = networks.read_output(output, run.network)
             uniforms, noises = _random_numbers(streams, run.network.width)
-            if noise == "residuals":
+            if sampling.noise == "residuals":
                 noises = partial(run.residuals.draw, uniform=_uniforms(others), last=drawn)
-            vector, components[t] = mixtures.next_vector(
-                mixture, strategy, uniforms, noises, tau, sigma_scale, form, np, pi_temperature
-            )
+            vector, components[t] = mixtures.next_vector(mixture, sampling, uniforms, noises)
             vectors[t] = vector * networks.feature_scales(output, run.network)
             frame = vectors[t]
             if progress and (t + 1) % _REPORT == 0:
@@ -133,30 +116,16 @@ def generate(
     return Generated(made[:, :steps], chosen[:, :steps])
 
 
-def settings(
-    run, strategy=None, tau=None, sigma_scale=None, pi_temperature=None, form=None, noise=None
-):
-    """The sampling settings in force: what is given, else what the run recommends; checked."""
-    recommended = strategy in (None, run.sampling["strategy"])
-    strategy = run.sampling["strategy"] if strategy is None else strategy
-    tau = run.sampling["tau"] if tau is None else tau
-    if sigma_scale is None:
-        sigma_scale = (
-            run.sampling["sigma_scale"] if recommended else mixtures.default_sigma_scale(strategy)
-        )
-    if pi_temperature is None:
-        pi_temperature = run.sampling["pi_temperature"] if recommended else 1.0
-    if form is None:
-        form = run.sampling["form"] if recommended else "exact"
-    if noise is None:
-        noise = run.sampling["noise"] if recommended else "gaussian"
-    mixtures.check_sampling(strategy, tau, sigma_scale, pi_temperature, form, noise)
-    if sigma_scale and not run.network.components:
+def settings(run, sampling=None, **knobs):
+    """The `sampling.Sampling` in force: as given, else as the run recommends, but for the knobs;
+    checked. ValueError: see `Sampling.but`; or the run has no σ, or no residuals, to add."""
+    chosen = (sampling or run.sampling).but(**knobs)
+    if chosen.sigma_scale and not run.network.components:
         raise ValueError("a network without a mixture has no σ to add: leave sigma_scale at 0")
-    if noise == "residuals" and not run.residuals:
+    if chosen.noise == "residuals" and not run.residuals:
         more = ", or finish the run with cmc train ... --resume" if run.network.components else ""
         raise ValueError(f"this run keeps no residuals to draw from: choose gaussian noise{more}")
-    return strategy, tau, sigma_scale, pi_temperature, form, noise
+    return chosen
 
 
 def _listen(run, primer, sequences):

@@ -13,7 +13,6 @@ Notebook: 02.
 """
 
 import math
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,70 +146,33 @@ def exact_maximum(mixture, iterations=100, xp=np):
     return _pick(points, best, xp), xp.argmax(_pick(shares, best, xp), axis=-1)
 
 
-def next_vector(
-    mixture,
-    strategy,
-    uniform,
-    noise,
-    tau=0.6,
-    sigma_scale=None,
-    form="exact",
-    xp=np,
-    pi_temperature=1.0,
-):
+def next_vector(mixture, sampling, uniform, deviation, xp=np):
     """One vector by one of the paper's four strategies (section 2.1.2), and its component.
 
-    strategy: "greedy" (the top mean of π̂), "exact" (the maximum of the density), "tempered" (a
-    mean from the subset S of τ, drawn by π̂), "sample" (a component drawn by π, with its noise).
-    uniform (...) in (0, 1] and noise (..., m) ~ N(0, 1) are the random numbers to use; noise may
-    also be a function of the chosen components and their σ that draws it, for what is no Gaussian.
-    sigma_scale ≥ 0: how much of the component's σ · noise is added; the paper's first three
-    strategies mean 0, its fourth 1, and these are the defaults. pi_temperature > 0: see
-    `with_pi_temperature`, which comes before all else; 1 changes nothing. form: what greedy and
-    tempered rank by, see `standardised_log_weights`; with "weight", τ = sigma_scale = 1 is full
-    sampling. Returns y (..., m) and the component's index (...).
+    sampling: a `sampling.Sampling`. Its strategy is "greedy" (the top mean of π̂), "exact" (the
+    maximum of the density), "tempered" (a mean from the subset S of τ, drawn by π̂), or "sample" (a
+    component drawn by π); sigma_scale is how much of the component's σ times a deviation is added.
+    pi_temperature comes before all else, see `with_pi_temperature`; form is what greedy and
+    tempered rank by, see `standardised_log_weights`: with "weight", τ = sigma_scale = 1 is full
+    sampling. uniform (...) in (0, 1] and deviation (..., m) ~ N(0, 1) are the random numbers to
+    use; deviation may also be a function of the chosen components and their σ that draws it, for
+    what is no Gaussian. Returns y (..., m) and the component's index (...).
     """
-    if sigma_scale is None:
-        sigma_scale = default_sigma_scale(strategy)
-    mixture = with_pi_temperature(mixture, pi_temperature, xp)
-    if strategy == "exact":
+    mixture = with_pi_temperature(mixture, sampling.pi_temperature, xp)
+    if sampling.strategy == "exact":
         centre, component = exact_maximum(mixture, xp=xp)
     else:
         log_weights = mixture.log_weights
-        if strategy != "sample":
-            tau = 0.0 if strategy == "greedy" else tau
-            log_weights = standardised_log_weights(mixture, form, xp)
+        if sampling.strategy != "sample":
+            tau = 0.0 if sampling.strategy == "greedy" else sampling.tau
+            log_weights = standardised_log_weights(mixture, sampling.form, xp)
             log_weights = tempered_log_weights(log_weights, tau, xp)
         component = choose(log_weights, uniform, xp)
         centre = _pick(mixture.means, component, xp)
     spread = xp.take_along_axis(mixture.scales, component[..., None], axis=-1)
-    if callable(noise):
-        noise = noise(component, spread[..., 0])
-    return centre + sigma_scale * spread * noise, component
-
-
-def default_sigma_scale(strategy):
-    """0 for the paper's first three strategies, 1 for full sampling (section 2.1.2)."""
-    return 1.0 if strategy == "sample" else 0.0
-
-
-def check_sampling(strategy, tau, sigma_scale, pi_temperature, form="exact", noise="gaussian"):
-    """Raise ValueError, in one sentence, for settings that no strategy can follow."""
-    if strategy not in STRATEGIES:
-        raise ValueError(
-            f"there is no strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}"
-        )
-    if form not in FORMS:
-        raise ValueError(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
-    if noise not in NOISES:
-        raise ValueError(f"there is no noise {noise!r}; choose one of {', '.join(NOISES)}")
-    if not 0.0 <= tau <= 1.0:
-        raise ValueError(f"τ is a share of probability from 0 to 1, not {tau}")
-    largest = sys.float_info.max  # a whole number may be below infinity and still too large
-    if not (0.0 <= sigma_scale <= largest):
-        raise ValueError(f"sigma_scale is a factor from 0 upwards, not {sigma_scale}")
-    if not (1e-6 <= pi_temperature <= largest):  # by less, logarithms cannot be divided
-        raise ValueError(f"pi_temperature is a number from 1e-6 upwards, not {pi_temperature}")
+    if callable(deviation):
+        deviation = deviation(component, spread[..., 0])
+    return centre + sampling.sigma_scale * spread * deviation, component
 
 
 def _logsumexp(x, xp):

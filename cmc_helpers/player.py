@@ -7,13 +7,14 @@ Notebook: 10.
 """
 
 import shlex
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from cmc_helpers import analysis, generation, mixtures, notebook, performance, plots, runs
 from cmc_helpers.features import features_to_amplitudes
+from cmc_helpers.sampling import KNOBS, Sampling
 
 SECONDS = (1, 30)  # what a player offers
 QUICK = dict(iterations=20, reflections=10)  # of the inversion: less than a decibel worse
@@ -21,25 +22,19 @@ QUICK = dict(iterations=20, reflections=10)  # of the inversion: less than a dec
 
 @dataclass(frozen=True)
 class Position:
-    """Where the knobs stand. run: a name or folder, as `runs.find` takes it; strategy to noise: see
-    `generation.generate`; seed ≥ 0; seconds of sound; prime: see `performance.read_primer`.
+    """Where the knobs stand. run: a name or folder, as `runs.find` takes it; sampling: a
+    `sampling.Sampling`; seed ≥ 0; seconds of sound; prime: see `performance.read_primer`.
 
     Raises ValueError, in one sentence, for a position that cannot be.
     """
 
     run: str
-    strategy: str
-    tau: float
-    sigma_scale: float
-    pi_temperature: float
-    form: str
-    noise: str = "gaussian"
+    sampling: Sampling
     seed: int = 1
     seconds: float = 4.0
     prime: str | None = None
 
     def __post_init__(self):
-        mixtures.check_sampling(*self.sampling.values())
         if self.seed < 0:
             raise ValueError(f"a seed is an integer from 0 upwards, not {self.seed}")
         if not SECONDS[0] <= self.seconds <= SECONDS[1]:
@@ -47,17 +42,13 @@ class Position:
                 "a player plays from {} to {} seconds, not {:g}".format(*SECONDS, self.seconds)
             )
 
-    @property
-    def sampling(self):
-        """The keyword arguments of `generation.generate` that say how to choose."""
-        return dict(zip(runs.SAMPLING, astuple(self)[1:7], strict=True))
-
     def __str__(self):
-        """The command that makes the same music."""
+        """The command that makes the same music, without the knobs that its strategy lets rest."""
         words = ["cmc", "generate", self.run]
-        for field in fields(self)[1:]:
-            if (value := getattr(self, field.name)) is not None:
-                words += ["--" + field.name.replace("_", "-"), str(value).removesuffix(".0")]
+        rest = {"seed": self.seed, "seconds": self.seconds, "prime": self.prime}
+        for name, value in (self.sampling.used() | rest).items():
+            if value is not None:
+                words += ["--" + name.replace("_", "-"), str(value).removesuffix(".0")]
         return shlex.join([*words, "-o", "music.wav"])
 
 
@@ -74,24 +65,23 @@ def read_position(text):
         raise ValueError("a position of the knobs is a line like: cmc generate bach --strategy …")
     given = dict(zip(words[::2], words[1::2], strict=True))
     given.pop("-o", None)
-    values = {"run": run}
-    for field in fields(Position)[1:]:
-        option = "--" + field.name.replace("_", "-")
-        kind = {"seed": int, "strategy": str, "form": str, "noise": str, "prime": str}.get(
-            field.name, float
-        )
+    kinds = {name: str if knob.metadata["choices"] else float for name, knob in KNOBS.items()}
+    resting = Sampling(given["--strategy"]).idle() if "--strategy" in given else []
+    values = {}
+    for name, kind in (kinds | {"seed": int, "seconds": float, "prime": str}).items():
+        option = "--" + name.replace("_", "-")
         try:
-            values[field.name] = kind(given.pop(option))
+            values[name] = kind(given.pop(option))
         except KeyError as problem:
-            if field.name in ("noise", "prime"):
-                continue
-            raise ValueError(f"{option} is missing: copy the whole line") from problem
+            if name not in (*resting, "noise", "prime"):
+                raise ValueError(f"{option} is missing: copy the whole line") from problem
         except ValueError as problem:
             raise ValueError(f"{option} is not a number: {problem!s:.99}") from problem
     if given:
         strange = ", ".join(repr(name)[1:-1] for name in given)  # it may hold the end of a line
         raise ValueError(f"{strange:.99} is no knob of the player: leave it out")
-    return Position(**values)
+    knobs = {name: values.pop(name) for name in KNOBS if name in values}
+    return Position(run, Sampling(**knobs), **values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +98,12 @@ class Rendering:
     @property
     def title(self):
         """The knobs in a line."""
-        position = self.position
-        tempered = position.strategy == "tempered"
-        knobs = f", τ {position.tau:g} of {position.form}" if tempered else ""
-        of = " of residuals" if position.noise == "residuals" else ""
+        chosen = self.position.sampling
+        knobs = f", τ {chosen.tau:g} of {chosen.form}" if chosen.strategy == "tempered" else ""
+        of = " of residuals" if chosen.noise == "residuals" else ""
         return (
-            f"{position.run}: {position.strategy}{knobs}, σ × {position.sigma_scale:g}{of}, "
-            f"T {position.pi_temperature:g}, seed {position.seed}"
+            f"{self.position.run}: {chosen.strategy}{knobs}, σ × {chosen.sigma_scale:g}{of}, "
+            f"T {chosen.pi_temperature:g}, seed {self.position.seed}"
         )
 
     @property
@@ -168,7 +157,7 @@ def render(run, position, primer=None, progress=None, **changes):
         seed=position.seed,
         primer=primer,
         progress=progress,
-        **position.sampling,
+        sampling=position.sampling,
     )
     waveform = performance.sound(run, features, position.seconds, **changes)
     return Rendering(position, run, features, components, waveform)

@@ -17,7 +17,7 @@ Keras can open the file too.
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -35,14 +35,11 @@ from cmc_helpers.files import (
     replacing,
     unzip,
 )
-from cmc_helpers.mixtures import check_sampling
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.residuals import COUNT, Residuals
+from cmc_helpers.sampling import Sampling
 
 FORMAT = 1
-SAMPLING = ("strategy", "tau", "sigma_scale", "pi_temperature", "form", "noise")
-# For plain vectors: no noise.
-MEANS_ALONE = dict(zip(SAMPLING, ("greedy", 0.6, 0.0, 1.0, "exact", "gaussian"), strict=True))
 CONFIG, MODEL, NORMALISER, PRIMER, RESIDUALS, HISTORY, CHECKPOINT = (
     "config.json",
     "model.keras",
@@ -65,9 +62,9 @@ class Run:
     """A trained network with all it needs.
 
     settings: the whole config.json. features: FeatureConfig, or None for plain vectors. network:
-    NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended strategy, tau,
-    sigma_scale, pi_temperature, form and noise. weights: see `networks.weights`. residuals: a
-    `residuals.Residuals`, or None in a run that keeps none, whose noise is Gaussian then.
+    NetworkConfig. normaliser: Normaliser. primer: (T, m). sampling: the recommended
+    `sampling.Sampling`. weights: see `networks.weights`. residuals: a `residuals.Residuals`, or
+    None in a run that keeps none, whose noise is Gaussian then.
     """
 
     folder: Path
@@ -76,7 +73,7 @@ class Run:
     network: NetworkConfig
     normaliser: Normaliser
     primer: np.ndarray
-    sampling: dict
+    sampling: Sampling
     weights: dict
     residuals: Residuals | None = None
 
@@ -123,16 +120,14 @@ def load(folder):
             )
     try:
         network = NetworkConfig(**settings["network"])
-        chosen = {"noise": "gaussian"} | settings["sampling"]
-        sampling = {name: chosen[name] for name in SAMPLING}
-        check_sampling(**sampling)
+        sampling = Sampling.from_dict(settings["sampling"])
         if features and network.features != len(GROUP_WIDTHS):
             raise ValueError(f"sound has {len(GROUP_WIDTHS)} features, not {network.features}")
     except (ValueError, KeyError, TypeError) as problem:
         raise _not_a_run(folder, problem) from problem
     residuals = read_residuals(folder, network) if (folder / RESIDUALS).exists() else None
     if not residuals:  # an older run, or one whose training was stopped
-        sampling["noise"] = "gaussian"
+        sampling = replace(sampling, noise="gaussian")
     normaliser = read_normaliser(folder, network.width)
     primer = _load_array(folder / PRIMER, (None, network.features))
     return Run(

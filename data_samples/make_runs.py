@@ -35,12 +35,12 @@ from cmc_helpers.analysis import evaluation
 from cmc_helpers.files import replacing
 from cmc_helpers.provenance import processor
 from cmc_helpers.residuals import Residuals
+from cmc_helpers.sampling import Sampling
 from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
 FOLDER = Path(__file__).resolve().parent
 BACH = "Johann Sebastian Bach (1685-1750); public domain; scores from music21 (BSD-3)."
 EXCERPT = 10  # seconds
-SAMPLE = runs.MEANS_ALONE | dict(strategy="sample")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Recipe:
     what: str
     composition: str
     options: str
-    sampling: dict
+    sampling: Sampling
     clip: str | None = None
     preset: str = "default"
     excerpt: bool = False
@@ -72,7 +72,7 @@ RUNS = {
         BACH,
         "--layers 3 --units 224 --mixtures 8 --frames 4 --steps 96 --batches-per-epoch 200 "
         "--epochs 26",
-        SAMPLE | dict(sigma_scale=1.0, pi_temperature=0.95, noise="residuals"),
+        Sampling("sample", pi_temperature=0.95, noise="residuals"),
         excerpt=True,
         half=True,
     ),
@@ -80,7 +80,7 @@ RUNS = {
         "The paper's network as it stands: a plain stack, linear amplitudes, full sampling.",
         BACH,
         "--stack paper --sigma-floor 0.0001 --input-noise 0.01 --batches-per-epoch 400 --epochs 14",
-        SAMPLE | dict(sigma_scale=1.0, pi_temperature=1.0),
+        Sampling("sample"),
         preset="paper",
     ),
     "bach-mse": Recipe(
@@ -89,21 +89,21 @@ RUNS = {
         BACH,
         "--layers 3 --units 224 --mixtures 0 --frames 4 --steps 96 --batches-per-epoch 200 "
         "--epochs 10",
-        runs.MEANS_ALONE,
+        Sampling(),
     ),
     "passage": Recipe(
         "Over-fitted on purpose on bach_prelude.flac (its last tenth held out), as the paper did "
         "with one passage (section 4.2).",
         make_samples.CLIPS["bach_prelude"][1],
         "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
-        SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
+        Sampling("sample", sigma_scale=0.6),
         clip="bach_prelude.flac",
     ),
     "singer": Recipe(
         "Over-fitted on purpose on singer.flac, the paper's other experiment (figure 6).",
         make_samples.CLIPS["singer"][1],
         "--epochs 80 --steps 256 --batch 16 --input-noise 0.2 --keep last",
-        SAMPLE | dict(sigma_scale=0.6, pi_temperature=1.0),
+        Sampling("sample", sigma_scale=0.6),
         clip="singer.flac",
     ),
     "laughter": Recipe(
@@ -112,7 +112,7 @@ RUNS = {
         make_samples.CLIPS["laughter"][1],
         "--layers 2 --units 128 --mixtures 8 --frames 4 --feature-scales true --steps 64 "
         "--batch 16 --batches-per-epoch 100 --epochs 15",
-        SAMPLE | dict(sigma_scale=1.0, pi_temperature=1.0, noise="residuals"),
+        Sampling("sample", noise="residuals"),
     ),
 }
 
@@ -129,7 +129,7 @@ def main(arguments=None):
         parser.error(f"{given.name} needs --corpus")
     minutes = given.minutes or train(data, folder, recipe)
     settings = runs.read_settings(folder)
-    runs.write_settings(folder, settings | {"sampling": recipe.sampling})
+    runs.write_settings(folder, settings | {"sampling": recipe.sampling.to_dict()})
     for leftover in (runs.CHECKPOINT, ".lock"):
         with suppress(FileNotFoundError):
             (folder / leftover).unlink()
@@ -142,7 +142,7 @@ def main(arguments=None):
         length = evaluation.CLIPS, evaluation.SECONDS
         found = evaluation.evaluate(run, corpus, *length, progress)
         others = {}
-        if recipe.sampling["noise"] == "residuals":  # what each of their traits buys
+        if recipe.sampling.noise == "residuals":  # what each of their traits buys
             bank = run.residuals
             single = Residuals(
                 bank.components, bank.scales, bank.vectors, np.arange(len(bank.places))
@@ -242,7 +242,7 @@ def card(name, recipe, run, measured):
         f"{min(losses):.5g} in normalised units ({run.network.loss_unit}), "
         f"in epoch {1 + losses.index(min(losses))}; kept is the {run.settings['training']['keep']}",
         "recommended sampling": ", ".join(
-            f"{knob} {value}" for knob, value in recipe.sampling.items()
+            f"{knob} {value}" for knob, value in recipe.sampling.to_dict().items()
         ),
         "licence": "CC0-1.0",
     }

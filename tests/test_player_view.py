@@ -15,6 +15,7 @@ import pytest
 
 from cmc_helpers import cli, notebook, runs
 from cmc_helpers import player as cmc_player
+from cmc_helpers.sampling import Sampling
 from cmc_helpers.widgets import player_view
 
 START = (
@@ -71,7 +72,7 @@ def test_it_says_that_it_computes_and_leaves_out_what_was_passed_on_the_way(play
     started, go_on, drawn = threading.Event(), threading.Event(), []
 
     def slow(run, position, *rest, **changes):
-        drawn.append(position.tau)
+        drawn.append(position.sampling.tau)
         started.set()
         assert go_on.wait(30)
         return cmc_player.render(run, position, *rest, **changes)
@@ -96,10 +97,10 @@ def test_a_position_given_up_is_not_heard(player, monkeypatch):
 
     def reporting(run, position, primer, go_on, **changes):
         started.set()
-        while position.tau == 0.1:  # for ever, if nobody stops it
+        while position.sampling.tau == 0.1:  # for ever, if nobody stops it
             go_on(1, 2, "")
             time.sleep(0.001)
-        heard.append(position.tau)
+        heard.append(position.sampling.tau)
         return cmc_player.render(run, position, primer, go_on, **changes)
 
     monkeypatch.setattr(player_view, "render", reporting)
@@ -114,8 +115,8 @@ def test_a_text_moves_the_knobs(player, audio_run):
     other = f"cmc generate '{audio_run}' " + START.replace("0.8", "0.25").replace("0.5", "3.5")
     player.text.value = other + " --seconds 2 --prime none"
     player.wait()
-    assert player.position.tau == player.knobs["tau"].value == 0.25
-    assert player.position.sigma_scale == 3.5 == player.knobs["sigma_scale"].max
+    assert player.position.sampling.tau == player.knobs["tau"].value == 0.25
+    assert player.position.sampling.sigma_scale == 3.5 == player.knobs["sigma_scale"].max
     assert player.position.prime == "none" and player.position.seconds == 2
     assert (
         audio_in(player)
@@ -129,7 +130,7 @@ def test_a_text_moves_the_knobs(player, audio_run):
     ("change", "sentence"),
     [
         (lambda line: "hello", "a position of the knobs is a line like"),
-        (lambda line: line.replace("0.8", "8"), "τ is a share of probability"),
+        (lambda line: line.replace("0.8", "8"), "tau is a number from 0 to 1"),
         (lambda line: "cmc generate /etc " + line.split(" ", 3)[3], "has no run /etc"),
         (lambda line: line + " --prime /etc/passwd", "has no /etc/passwd to begin from"),
     ],
@@ -147,9 +148,9 @@ def test_a_text_that_cannot_be_is_answered_and_the_knobs_stay(player, change, se
 def test_another_run_begins_with_what_it_recommends(audio_run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(audio_run, other)
-    recommended = dict(strategy="tempered", tau=0.35, sigma_scale=0.25, pi_temperature=0.75)
-    sampling = recommended | {"form": "weight", "noise": "residuals"}
-    runs.write_settings(other, runs.read_settings(other) | {"sampling": sampling})
+    sampling = Sampling("tempered", 0.35, 0.25, 0.75, "weight", "residuals")
+    stored = {"sampling": sampling.to_dict()}
+    runs.write_settings(other, runs.read_settings(other) | stored)
     view = player_view.Player([str(audio_run), str(other)])
     view.knobs["run"].value = str(other)
     view.wait()
@@ -179,7 +180,7 @@ def test_a_run_that_keeps_no_residuals_offers_none(audio_run, tmp_path):
     assert audio_in(view) == render_of(view).sound.wav
     view.knobs["run"].value = str(older)
     view.wait()
-    assert view.knobs["noise"].disabled and view.position.noise == "gaussian"
+    assert view.knobs["noise"].disabled and view.position.sampling.noise == "gaussian"
 
 
 def test_two_players_do_not_meet(player, audio_run):

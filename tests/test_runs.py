@@ -16,6 +16,7 @@ import pytest
 from cmc_helpers import networks, residuals, runs
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.runs import RunError
+from cmc_helpers.sampling import Sampling
 from cmc_helpers.training import TrainingError, checkpoints
 
 
@@ -38,20 +39,13 @@ def test_a_name_that_is_no_text_comes_back_from_the_settings(tmp_path):
 def test_a_run_carries_everything(audio_run, vectors_run):
     run = runs.load(audio_run)
     assert run.features.name == "default" and run.network.features == 100
-    assert run.sampling == {
-        "strategy": "sample",
-        "tau": 0.6,
-        "sigma_scale": 1.0,
-        "pi_temperature": 1.0,
-        "form": "exact",
-        "noise": "residuals",
-    }
+    assert run.sampling == Sampling("sample", 0.6, 1.0, 1.0, "exact", "residuals")
     assert run.primer.shape == (188, 100)  # 1.5 s
     assert run.settings["data"]["name"] == "glide"
     assert {"python", "numpy", "keras", "tensorflow"} == set(run.settings["versions"])
     assert set(run.history) == {"epoch", "loss", "validation_loss"}
     vectors = runs.load(vectors_run)
-    assert vectors.features is None and vectors.sampling["strategy"] == "greedy"
+    assert vectors.features is None and vectors.sampling.strategy == "greedy"
 
 
 def test_a_trained_run_keeps_residuals_and_one_that_has_none_plays_without(audio_run, tmp_path):
@@ -59,7 +53,7 @@ def test_a_trained_run_keeps_residuals_and_one_that_has_none_plays_without(audio
     assert run.residuals.vectors.shape == (residuals.COUNT, run.network.width)
     older = shutil.copytree(audio_run, tmp_path / "older")
     (older / runs.RESIDUALS).unlink()  # as of a training that was stopped
-    gaussian = run.sampling | {"noise": "gaussian"}
+    gaussian = replace(run.sampling, noise="gaussian")
     assert runs.load(older).sampling == gaussian and runs.load(older).residuals is None
     sampling = dict(runs.read_settings(older)["sampling"])
     del sampling["noise"]  # as of one from before there were any

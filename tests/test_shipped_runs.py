@@ -11,6 +11,7 @@ import pytest
 from cmc_helpers import analysis, cli, corpora, generation, runs
 from cmc_helpers.analysis import evaluation, likelihood
 from cmc_helpers.features import features_to_amplitudes
+from cmc_helpers.sampling import Sampling
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data_samples"
 NAMES = sorted(path.name for path in (SAMPLES / "runs").iterdir())
@@ -50,7 +51,7 @@ def test_a_run_is_what_its_recipe_trains(name, make_runs):
     assert len(asked) == recipe.options.count("--")
     assert {option: stored[option] for option in asked} == asked
     assert settings["features"]["name"] == recipe.preset
-    assert settings["sampling"] == recipe.sampling
+    assert settings["sampling"] == recipe.sampling.to_dict()
     assert len(runs.load(SAMPLES / "runs" / name).history["loss"]) <= stored["epochs"]
 
 
@@ -122,7 +123,7 @@ def test_one_command_trains_measures_and_registers(make_runs, monkeypatch, tmp_p
     registered = json.loads((tmp_path / "registry.json").read_text("utf-8"))
     kept = [entry for entry in registered if entry["path"] != "runs/tiny"]
     tiny = "--layers 1 --units 8 --mixtures 2 --epochs 1 --steps 10 --batch 4"
-    sampling = runs.MEANS_ALONE | {"strategy": "sample", "sigma_scale": 0.5, "noise": "residuals"}
+    sampling = Sampling("sample", sigma_scale=0.5, noise="residuals")
     recipe = make_runs.Recipe(
         "A tiny one.", "Nobody.", tiny, sampling, clip="singer.flac", half=True
     )

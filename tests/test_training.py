@@ -9,6 +9,7 @@ from small_corpora import NETWORK, SHORT, bouncing, music, weights
 from cmc_helpers import runs, training
 from cmc_helpers.corpora import Corpus, Piece
 from cmc_helpers.features import FeatureConfig
+from cmc_helpers.sampling import Sampling
 from cmc_helpers.training import TrainingConfig, TrainingError, Windows, train
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
@@ -178,10 +179,10 @@ def test_settings_out_of_range_are_named(wrong):
 def test_recordings_and_vectors_get_the_defaults_that_suit_them():
     network, config, sampling = training.defaults(music())
     assert (network.stack, network.layers, network.units) == ("residual", 5, 100)
-    assert sampling["strategy"] == "sample" and sampling["noise"] == "residuals"
+    assert sampling == Sampling("sample", noise="residuals")
     assert network.frames == 1 and config.steps == 128
     network, _, sampling = training.defaults(bouncing())
-    assert network.stack == "paper" and sampling["strategy"] == "greedy"
+    assert network.stack == "paper" and sampling == Sampling()
 
 
 def test_the_innovations_of_several_frames_are_what_a_line_does_not_foresee():

@@ -37,10 +37,10 @@ HEAD = ["Python", "set", "ran", "passed", "failed", "skipped", "minutes", "on", 
 FULL = ["tests", "notebooks"]
 # The import of every module, files, mathematics, networks, and three notebooks.
 QUICK = """
-    tests/test_audio.py tests/test_features.py tests/test_files.py tests/test_inverse_sine.py tests/test_inversion.py
-    tests/test_likelihood.py tests/test_mixtures.py tests/test_networks.py tests/test_plots.py
-    tests/test_runs.py tests/test_sequences.py tests/test_symbolic.py tests/test_vectors.py
-    tests/test_versions.py notebooks/01_feed_forward_networks.ipynb
+    tests/test_audio.py tests/test_features.py tests/test_files.py tests/test_inverse_sine.py
+    tests/test_inversion.py tests/test_likelihood.py tests/test_mixtures.py tests/test_networks.py
+    tests/test_plots.py tests/test_runs.py tests/test_sequences.py tests/test_symbolic.py
+    tests/test_vectors.py tests/test_versions.py notebooks/01_feed_forward_networks.ipynb
     notebooks/02_mixture_density_networks.ipynb notebooks/07_preprocessing.ipynb
 """.split()
 NBVAL = ["--nbval-lax"]  # the rest comes from conftest.py

@@ -26,6 +26,7 @@ from cmc_helpers.corpora import CorpusError
 from cmc_helpers.features import Normaliser, silent_frames
 from cmc_helpers.files import locked
 from cmc_helpers.networks import NetworkConfig
+from cmc_helpers.sampling import Sampling
 from cmc_helpers.training import checkpoints
 from cmc_helpers.training.distribution import Trainer, is_chief
 from cmc_helpers.training.errors import TrainingError
@@ -81,7 +82,7 @@ class TrainingConfig:
 
 
 def defaults(corpus):
-    """(NetworkConfig, TrainingConfig, sampling) that suit a corpus.
+    """(NetworkConfig, TrainingConfig, Sampling) that suit a corpus.
 
     Recordings: the residual stack, and residuals for noise (without any, music dies; these come
     nearest to music in tools/benchmarks/ingredients.md). Plain vectors: the paper's stack, small,
@@ -90,9 +91,8 @@ def defaults(corpus):
     if corpus.config is None:
         network = networks.small(corpus.width)
         config = TrainingConfig(batch=16, steps=50, learning_rate=0.01, input_noise=0.05)
-        return network, config, runs.MEANS_ALONE
-    sampling = {"strategy": "sample", "sigma_scale": 1.0, "noise": "residuals"}
-    return NetworkConfig(corpus.width), TrainingConfig(), runs.MEANS_ALONE | sampling
+        return network, config, Sampling()
+    return NetworkConfig(corpus.width), TrainingConfig(), Sampling("sample", noise="residuals")
 
 
 def train(
@@ -127,7 +127,7 @@ def train(
         network, config, sampling = _stored_settings(folder, config, corpus)
     usual = defaults(corpus)
     network = network or usual[0]
-    sampling = sampling or (usual[2] if network.components else runs.MEANS_ALONE)
+    sampling = sampling or (usual[2] if network.components else Sampling())
     config = _fit_steps(config or usual[1], corpus, network.frames)
     if resume and (folder / runs.NORMALISER).exists():
         normaliser = runs.read_normaliser(folder, network.width)
@@ -298,7 +298,7 @@ def _describe(corpus, network, config, sampling, windows):
         "features": corpus.config.to_dict() if corpus.config else None,
         "network": network.to_dict(),
         "training": asdict(config),
-        "sampling": sampling,
+        "sampling": sampling.to_dict(),
         "data": {
             "name": corpus.name,
             "train_pieces": len(windows.pieces),
@@ -334,4 +334,4 @@ def _stored_settings(folder, config, corpus):
             "same data"
         )
     epochs = config.epochs if config else stored.epochs
-    return stored_network, replace(stored, epochs=epochs), settings["sampling"]
+    return stored_network, replace(stored, epochs=epochs), Sampling.from_dict(settings["sampling"])

@@ -7,7 +7,8 @@ picture has its words for those who do not see it.
 
 from cmc_helpers import generation, notebook, plots
 from cmc_helpers.player import moment
-from cmc_helpers.widgets.controls import choice, image, message, ranking, said, slider
+from cmc_helpers.sampling import KNOBS
+from cmc_helpers.widgets.controls import choice, image, knob, message, said, slider
 from cmc_helpers.widgets.listening_view import ListeningTest
 from cmc_helpers.widgets.player_view import Player
 
@@ -28,14 +29,14 @@ def explore(render, **sliders):
     picture = ipywidgets.HTML()
 
     def draw(change=None):
-        values = {name: knob.value for name, knob in sliders.items()}
+        values = {name: one.value for name, one in sliders.items()}
         picture.value, error = _picture_or_error(render, values)
         return error
 
     error = draw()
-    for knob in sliders.values():
-        knob.observe(draw, "value")
-    ranges = [f"{knob.description} ({_range(knob)})" for knob in sliders.values()]
+    for one in sliders.values():
+        one.observe(draw, "value")
+    ranges = [f"{one.description} ({_range(one)})" for one in sliders.values()]
     line = f"Sliders: {', '.join(ranges)}" + (f". No picture: {error}" if error else "")
     _show(ipywidgets.VBox([*sliders.values(), picture]), line)
 
@@ -67,8 +68,8 @@ def mixture_explorer(run, features, step, tau=0.6, form="weight"):
     explore(
         render,
         step=slider("step", 0, last, 1, step),
-        tau=slider("τ", 0, 1, 0.05, tau),
-        form=ranking(form),
+        tau=knob(KNOBS["tau"], tau),
+        form=knob(KNOBS["form"], form),
     )
 
 

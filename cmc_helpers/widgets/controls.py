@@ -5,7 +5,6 @@ import html
 from decimal import Decimal
 from numbers import Integral
 
-from cmc_helpers import mixtures
 from cmc_helpers.files import FileError
 
 LAYOUT = {"width": "98%", "max_width": "32em"}
@@ -49,9 +48,17 @@ def choice(label, options, value):
     )
 
 
-def ranking(form):
-    """A list of what the components can be ranked by, see `mixtures.standardised_log_weights`."""
-    return choice("ranked by", [(f"{name}: {f}", name) for name, f in mixtures.FORMS.items()], form)
+def knob(field, value=None):
+    """The slider or list of a field of `sampling.Sampling`, at `value` or where it usually is."""
+    about = field.metadata
+    value = field.default if value is None else value
+    if about["slider"]:
+        low, high, step = about["slider"]
+        return slider(about["label"], low, high, step, low if value is None else value)
+    options = about["choices"]
+    if isinstance(options, dict):  # each with its formula
+        options = [(f"{name}: {formula}", name) for name, formula in options.items()]
+    return choice(about["label"], options, value)
 
 
 def said(text, role="status"):

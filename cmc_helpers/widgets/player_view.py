@@ -10,11 +10,12 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from cmc_helpers import mixtures, notebook, runs
+from cmc_helpers import notebook, runs
 from cmc_helpers.audio import write_audio
 from cmc_helpers.files import FileError
 from cmc_helpers.performance import read_primer
 from cmc_helpers.player import QUICK, SECONDS, Position, read_position, render
+from cmc_helpers.sampling import KNOBS, Sampling
 from cmc_helpers.vectors import write_csv
 from cmc_helpers.widgets import controls
 
@@ -35,18 +36,13 @@ class Player:
         if isinstance(position, str):
             position = read_position(position)
         self._runs = {name: runs.load(runs.find(name)) for name in names}
-        position = position or Position(names[0], **self._runs[names[0]].sampling)
+        position = position or Position(names[0], self._runs[names[0]].sampling)
         self._primers = {"none": "none"} | {clip: clip for clip in CLIPS}
         self._heard = {}  # (run, name of a primer) → features
         self._moving = False
         low, high = SECONDS
         self.knobs = {
-            "tau": controls.slider("τ", 0, 1, 0.05, 0.6),
-            "sigma_scale": controls.slider("σ scale", 0, 1.5, 0.05, 0.6),
-            "strategy": controls.choice("strategy", mixtures.STRATEGIES, "tempered"),
-            "form": controls.ranking("exact"),
-            "pi_temperature": controls.slider("π temperature", 0.1, 2, 0.05, 1),
-            "noise": controls.choice("noise", mixtures.NOISES, "gaussian"),
+            **{name: controls.knob(knob) for name, knob in KNOBS.items()},
             "seconds": controls.slider("seconds", low, high, 0.5, 4.0),
             "seed": ipywidgets.BoundedIntText(
                 value=1,
@@ -92,8 +88,10 @@ class Player:
     def position(self):
         """Where the knobs stand, a `player.Position`."""
         values = {name: knob.value for name, knob in self.knobs.items()}
-        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
-        return Position(**rounded | {"prime": None if values["prime"] == OWN else values["prime"]})
+        values = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
+        chosen = Sampling(**{name: values.pop(name) for name in KNOBS})
+        values["prime"] = None if values["prime"] == OWN else values["prime"]
+        return Position(sampling=chosen, **values)
 
     def wait(self):
         """Return when what was asked for last is heard and drawn."""
@@ -105,7 +103,7 @@ class Player:
         with self._told():
             if change["owner"] is self.knobs["run"]:
                 with self._knobs_held():
-                    self._place(Position(change["new"], **self._runs[change["new"]].sampling))
+                    self._place(Position(change["new"], self._runs[change["new"]].sampling))
             self._arrived()
 
     def _typed(self, change):
@@ -131,13 +129,12 @@ class Player:
     def _place(self, position):
         """Move the knobs, and those aside that have nothing to do there."""
         for name, knob in self.knobs.items():
-            value = getattr(position, name)
+            value = getattr(position.sampling if name in KNOBS else position, name)
             value = OWN if value is None else value
             if hasattr(knob, "max"):  # wider than the slider was made: it would be cut off
                 knob.min, knob.max = min(knob.min, value), max(knob.max, value)
             knob.value = value
-        self.knobs["tau"].disabled = position.strategy != "tempered"
-        self.knobs["form"].disabled = position.strategy not in ("greedy", "tempered")
+            knob.disabled = name in position.sampling.idle()
         self.knobs["noise"].disabled = not self._runs[position.run].residuals
         self.text.value = str(position)
 
@@ -244,10 +241,11 @@ class Player:
         """WAV and CSV as links that hold them, the same bytes that `cmc generate` writes."""
         run = self._runs[position.run]
         rendering = render(run, position, self._primer(position))
+        stem = f"{position.run}-{position.sampling.strategy}-{position.seed}"
         links = []
         with tempfile.TemporaryDirectory() as folder:
             for suffix, kind in ((".wav", "audio/wav"), (".csv", "text/csv")):
-                path = Path(folder, f"{position.run}-{position.strategy}-{position.seed}{suffix}")
+                path = Path(folder, f"{stem}{suffix}")
                 if suffix == ".wav":
                     write_audio(path, rendering.waveform, run.features.sample_rate)
                 else:

@@ -203,7 +203,7 @@ def train_with_dropout(corpus, folder, network, config):
             "features": corpus.config.to_dict(),
             "network": network.to_dict(),
             "training": asdict(config) | {"dropout": DROPOUT},
-            "sampling": training.defaults(corpus)[2],
+            "sampling": training.defaults(corpus)[2].to_dict(),
         },
     )
     runs.write_normaliser(folder, normaliser)
