@@ -8,6 +8,7 @@ TensorFlow starts only for `train` and `evaluate`.
 import json
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -68,8 +69,16 @@ def main(arguments=None):
             where = f"{problem.filename}: " if problem.filename else ""
             _complain(f"{where}{problem.strerror or problem}")
         except ValueError as problem:
-            _complain(problem)
+            _complain(_in_options(str(problem)))
     return 2
+
+
+def _in_options(sentence):
+    """What the library says of an argument, `steps` or `resume=True`, said of its option."""
+    options = {
+        option.name: option.opts[0] for one in commands.commands.values() for option in one.params
+    }
+    return re.sub(r"`(\w+)(?:=True)?`", lambda m: options.get(m[1], m[0]), sentence)
 
 
 class _Commands(click.Group):
@@ -336,7 +345,7 @@ def _setting(flag, kind, text, name=None, none="never"):
 @_setting("feature-scales", click.BOOL, "Predict for each feature how much it moves.")
 @_setting("epochs", click.IntRange(1, 100_000), "How long to train.")
 @_setting("batch", click.IntRange(1, 4096), "Windows per training step.")
-@_setting("steps", click.IntRange(1, 10_000), "Frames per window: how far back learning reaches.")
+@_setting("steps", click.IntRange(1, 10_000), "Steps per window: how far back learning reaches.")
 @_setting("learning-rate", _Number(0, 10, min_open=True), "The size of a step at its largest.")
 @_setting("input-noise", _Number(0, 100), "Standard deviation of the noise on the inputs.")
 @_setting("weight-penalty", _Number(0, 100), "Lambda of lambda/2 |weights|^2, added to the loss.")
@@ -437,27 +446,8 @@ def _train(data, run, preset, features, given, jobs, workers, **options):
         strategy = _start_tensorflow(distribution.join_workers)
     elif os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         _start_tensorflow()
-    network, config, _ = training.defaults(corpus)
-    if options["resume"]:
-        config = training.TrainingConfig(**given) if given else None
-    else:
-        network, config = _changed(network, given), _changed(config, given)
     with terminal_progress("Training") as progress:
-        return training.train(
-            corpus,
-            run,
-            network,
-            config,
-            progress=progress,
-            strategy=strategy,
-            **options,
-        )
-
-
-def _changed(usual, given):
-    """The dataclass `usual` with those of the settings `given` that it knows."""
-    settings = asdict(usual)
-    return type(usual)(**settings | {k: v for k, v in given.items() if k in settings})
+        return training.train(corpus, run, progress=progress, strategy=strategy, **options, **given)
 
 
 def _sampling(command):

@@ -123,7 +123,7 @@ def settings(run, sampling=None, **knobs):
     if chosen.sigma_scale and not run.network.components:
         raise ValueError("a network without a mixture has no σ to add: leave sigma_scale at 0")
     if chosen.noise == "residuals" and not run.residuals:
-        more = ", or finish the run with cmc train ... --resume" if run.network.components else ""
+        more = ", or finish its training with `resume=True`" if run.network.components else ""
         raise ValueError(f"this run keeps no residuals to draw from: choose gaussian noise{more}")
     return chosen
 

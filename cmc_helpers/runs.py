@@ -116,7 +116,7 @@ def load(folder):
     for name in (MODEL, NORMALISER, PRIMER):
         if not (folder / name).is_file():
             raise RunError(
-                f"{folder} is incomplete, {name} is missing: finish it with cmc train ... --resume"
+                f"{folder} is incomplete, {name} is missing: finish its training with `resume=True`"
             )
     try:
         network = NetworkConfig(**settings["network"])

@@ -314,7 +314,7 @@ def test_what_is_no_fault_of_the_source_stops_the_build(tmp_path, jobs):
 
 
 def test_a_process_that_was_killed_is_a_sentence(tmp_path):
-    with pytest.raises(CorpusError, match="was killed, .* with fewer --jobs"):
+    with pytest.raises(CorpusError, match="was killed, .* with fewer `jobs`"):
         build(tmp_path / "corpus", noises(4, n2="is killed"), jobs=2)
 
 

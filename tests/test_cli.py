@@ -354,7 +354,7 @@ def test_a_folder_of_recordings_is_trained_on_and_resumed_as_it_began(
     assert runs.read_feature_config(run) == FeatureConfig.preset("paper")
 
     before = tree(tmp_path), (run / "config.json").read_bytes()
-    assert f"{run} exists: add --resume" in refused(*start)
+    assert f"{run} exists: go on with --resume" in refused(*start)
     assert "leave out --layers, --units," in refused(*start, "--resume", *TINY)
     assert "leave out --preset" in refused(*start, "--resume", "--preset", "paper")
     assert before == (tree(tmp_path), (run / "config.json").read_bytes())
@@ -409,6 +409,16 @@ def test_a_run_of_sound_is_primed_by_sound_or_by_features(
         made.append(read_csv(tmp_path / "o.csv", 100))
     np.testing.assert_array_equal(made[0], made[1])
     assert made[0].shape == (5, 100) and (made[0] != made[2]).any()
+
+
+def test_what_the_library_says_of_arguments_is_said_of_options(capsys, monkeypatch):
+    def fail(*_):
+        raise ValueError("lower `learning_rate`, go on with `resume=True` and fewer `components`")
+
+    monkeypatch.setattr(runs, "find", fail)
+    assert cli.main(["generate", "bach", "-o", "a.wav"]) == 2
+    told = capsys.readouterr().err
+    assert told == "cmc: lower --learning-rate, go on with --resume and fewer --mixtures\n"
 
 
 def test_the_runs_that_ship_are_listed_and_found_by_name(
@@ -514,8 +524,8 @@ REFUSALS = {
     "train IN/ragged.csv --run OUT/r": "line 2, has 3 columns",
     "train IN/nothing --run OUT/r": "nothing holds no recordings",
     "train IN/broken --run OUT/r": "nothing could be read; the first: IN/broken/cut.wav is cut",
-    "train IN/bounce.csv --run IN": "IN exists: add --resume",
-    "train IN/recordings --run IN": "IN exists: add --resume",
+    "train IN/bounce.csv --run IN": "IN exists: go on with --resume",
+    "train IN/recordings --run IN": "IN exists: go on with --resume",
     "train IN/bounce.csv --run IN/empty.csv": "empty.csv exists",
     "train IN/bounce.csv --run OUT/r --resume": "OUT/r is not a run folder",
     "train IN/bounce.csv --run IN --resume": "IN is not a run, it has no config.json",

@@ -170,7 +170,7 @@ def test_what_tensorflow_says_when_a_worker_is_gone_becomes_a_sentence():
 
     trainer = distribution.Trainer.__new__(distribution.Trainer)
     trainer._several_workers = True
-    with pytest.raises(training.TrainingError, match="another worker is gone.*--resume"):
+    with pytest.raises(training.TrainingError, match="another worker is gone.*`resume=True`"):
         trainer._together(gone)
 
 

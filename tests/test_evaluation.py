@@ -91,7 +91,7 @@ def test_a_passage_learnt_by_heart_is_evaluated(run, passage):
     ("corpus", "sentence"),
     [
         (corpus_of(30, config=None), "noise is not made of the features of .*passage"),
-        (corpus_of(30, config=FeatureConfig.preset("paper")), "made with the same --preset"),
+        (corpus_of(30, config=FeatureConfig.preset("paper")), "made with the same `preset`"),
         (Corpus("noise", (Piece("a", noise(30, 0), "train"),), CONFIG), "nothing held out"),
         (corpus_of(4, 5), "no piece of noise lasts 20 s"),
     ],

@@ -80,5 +80,5 @@ def test_curves_go_into_a_folder_whose_name_is_no_text(tmp_path):
 def test_a_folder_that_cannot_hold_the_curves_is_refused(tmp_path):
     pytest.importorskip("tensorflow")
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(TrainingError, match="choose another folder for --tensorboard"):
+    with pytest.raises(TrainingError, match="choose another folder for `tensorboard`"):
         Monitor(CONFIG, 5, tensorboard=tmp_path / "file" / "logs")

@@ -186,7 +186,7 @@ def test_gaussian_numbers_stay_what_they_were(run, bank):
 
 
 def test_a_run_without_any_says_so(run):
-    with pytest.raises(ValueError, match="keeps no residuals .*--resume$"):
+    with pytest.raises(ValueError, match="keeps no residuals .*`resume=True`$"):
         generation.generate(run, 5, strategy="sample", noise="residuals")
     alone = untrained(NetworkConfig(8, layers=1, units=8, components=0))  # and never will
     with pytest.raises(ValueError, match="choose gaussian noise$"):

@@ -1,6 +1,6 @@
 """Training: what is learnt, kept and measured, and clear ends to bad trainings."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -36,6 +36,25 @@ def test_the_same_seed_trains_the_same_network_and_another_seed_another(tmp_path
     for a, b in zip(weights(first), weights(second), strict=True):
         np.testing.assert_array_equal(a, b)
     assert first.history == second.history != other.history
+
+
+@pytest.mark.keras
+def test_single_settings_leave_the_others_as_they_suit_the_data(tmp_path):
+    usual_network, usual, _ = training.defaults(bouncing())
+    wanted = dict(epochs=1, batches_per_epoch=1, steps=20)
+    run = train(bouncing(), tmp_path / "run", units=4, **wanted)
+    assert run.network == replace(usual_network, units=4)
+    assert run.settings["training"] == asdict(replace(usual, **wanted))
+    with pytest.raises(TrainingError, match="goes on as it began: leave out units$"):
+        train(bouncing(), tmp_path / "run", units=5, epochs=2, resume=True)
+    longer = train(bouncing(), tmp_path / "run", epochs=2, resume=True)
+    assert len(longer.history["epoch"]) == 2
+
+
+def test_a_setting_that_there_is_not_is_named(tmp_path):
+    with pytest.raises(TrainingError, match="^there is no setting epoch of a network or a train"):
+        train(bouncing(), tmp_path / "run", epoch=2)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.keras
@@ -85,7 +104,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_place(tmp_path):
     corpus.pieces[0].features[:] = np.nan
     with pytest.raises(TrainingError, match="not finite in epoch 1, batch 1 of 20") as caught:
         train(corpus, tmp_path / "run", NETWORK, SHORT)
-    assert "\n" not in str(caught.value) and "learning-rate" in str(caught.value)
+    assert "\n" not in str(caught.value) and "`learning_rate`" in str(caught.value)
 
 
 @pytest.mark.keras

@@ -54,7 +54,7 @@ def evaluate(run, corpus, clips=CLIPS, seconds=SECONDS, progress=None, **samplin
     if corpus.config is None or corpus.config != run.features:
         raise ValueError(
             f"{corpus.name} is not made of the features of {run.folder}: evaluate a run of sound "
-            "on a corpus made with the same --preset"
+            "on a corpus made with the same `preset`"
         )
     if not corpus.split("validation"):
         raise ValueError(f"{corpus.name} has nothing held out: build it with cmc corpus")

@@ -351,7 +351,7 @@ def _in_order(function, tasks, jobs):
         except BrokenProcessPool as problem:
             raise CorpusError(
                 "a process that made features was killed, perhaps for lack of memory: run the same "
-                "command again with fewer --jobs"
+                "command again with fewer `jobs`"
             ) from problem
         finally:
             speaks.close()  # whatever is still to be done is not wanted any more

@@ -14,7 +14,7 @@ Notebook: 09.
 import platform
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -41,9 +41,10 @@ _PRIMER_STEPS = 64  # for plain vectors: four periods of bounce
 class TrainingConfig:
     """How to train.
 
-    steps: T̂, frames a gradient reaches back. batch: windows a step. learning_rate: of Adam, after
-    a linear warm-up, falling as a cosine to 2 %. input_noise: standard deviation of the Gaussian
-    noise on the inputs, in normalised units. clip: largest norm of the whole gradient.
+    steps: T̂, how many steps of the network a gradient reaches back. batch: windows a step.
+    learning_rate: of Adam, after a linear warm-up, falling as a cosine to 2 %. input_noise:
+    standard deviation of the Gaussian noise on the inputs, in normalised units. clip: largest norm
+    of the whole gradient.
     weight_penalty: λ of λ/2 ‖θ‖² (paper, 6.1). batches_per_epoch: None sees every frame once on
     average; of a large corpus fewer, so that the held-out loss is known in minutes. patience:
     epochs without a better held-out loss before stopping; None never stops early. keep: the network
@@ -106,11 +107,13 @@ def train(
     checkpoint_minutes=5,
     tensorboard=None,
     strategy=None,
+    **settings,
 ):
     """Train on `corpus` and return the `runs.Run` kept in `folder`.
 
-    network, config, sampling: None takes `defaults`. resume: go on from the folder's checkpoint
-    with the settings stored there; of `config` only `epochs` counts, to train longer.
+    network, config, sampling: None takes `defaults`. settings: single ones by their names in
+    NetworkConfig and TrainingConfig, as in layers=3, epochs=20; the others stay. resume: go on from
+    the folder's checkpoint with the settings stored there; only `epochs` counts, to train longer.
     progress(done, total, message) is called after every batch, with the losses and the speed as the
     message. checkpoint_minutes: how much work a kill may cost; a checkpoint is written so often,
     and after every epoch. tensorboard: a folder for curves that TensorBoard draws. The run holds
@@ -124,11 +127,15 @@ def train(
     """
     folder, chief = Path(folder), is_chief(strategy)
     if resume:
-        network, config, sampling = _stored_settings(folder, config, corpus)
-    usual = defaults(corpus)
-    network = network or usual[0]
-    sampling = sampling or (usual[2] if network.components else Sampling())
-    config = _fit_steps(config or usual[1], corpus, network.frames)
+        if others := settings.keys() - {"epochs"}:
+            raise TrainingError(f"{folder} goes on as it began: leave out {', '.join(others)}")
+        epochs = settings.get("epochs", config and config.epochs)
+        network, config, sampling = _stored_settings(folder, epochs, corpus)
+    else:
+        usual_network, usual, sample = defaults(corpus)
+        network, config = _changed(settings, network or usual_network, config or usual)
+        sampling = sampling or (sample if network.components else Sampling())
+    config = _fit_steps(config, corpus, network.frames)
     if resume and (folder / runs.NORMALISER).exists():
         normaliser = runs.read_normaliser(folder, network.width)
     else:
@@ -143,7 +150,7 @@ def train(
             state = checkpoints.read(folder, trainer.model, trainer.optimizer)
         if state.epoch > config.epochs:
             raise TrainingError(
-                f"{folder} has {state.epoch} epochs already: give --epochs above that"
+                f"{folder} has {state.epoch} epochs already: give `epochs` above that"
             )
         trainer.agree(state.epoch * windows.batches + state.number)
         if chief:
@@ -181,7 +188,7 @@ def check_new(folder):
         used = {path.name for path in folder.glob("[!.]*")} - {"corpus"}
     if used:
         raise runs.RunError(
-            f"{folder} exists: add --resume to go on, or choose another folder for the run"
+            f"{folder} exists: go on with `resume=True`, or choose another folder for the run"
         )
 
 
@@ -245,7 +252,7 @@ def _run_epoch(trainer, windows, state, watchers):
         if not np.isfinite(loss):
             raise TrainingError(
                 f"the loss is not finite in epoch {epoch + 1}, batch {state.number} of "
-                f"{windows.batches}: lower --learning-rate and train into another folder"
+                f"{windows.batches}: lower `learning_rate` and train into another folder"
             )
         state.total += loss
         for watcher in watchers:
@@ -257,7 +264,7 @@ def _run_epoch(trainer, windows, state, watchers):
         held_out = float(np.concatenate(losses).mean(dtype=float))
     if not np.isfinite(held_out):
         raise TrainingError(
-            f"the held-out loss is not finite after epoch {epoch + 1}: lower --learning-rate "
+            f"the held-out loss is not finite after epoch {epoch + 1}: lower `learning_rate` "
             "and train into another folder"
         )
     state.end_epoch(loss, held_out, trainer.model)
@@ -314,8 +321,19 @@ def _describe(corpus, network, config, sampling, windows):
     }
 
 
-def _stored_settings(folder, config, corpus):
-    """Settings of the run in `folder`; of this call's, the number of epochs counts if given."""
+def _changed(settings, *usual):
+    """The dataclasses `usual` with those of the settings that each knows."""
+    names = [{field.name for field in fields(one)} for one in usual]
+    if unknown := settings.keys() - set().union(*names):
+        raise TrainingError(f"there is no setting {', '.join(unknown)} of a network or a training")
+    return [
+        replace(one, **{name: settings[name] for name in settings.keys() & known})
+        for one, known in zip(usual, names, strict=True)
+    ]
+
+
+def _stored_settings(folder, epochs, corpus):
+    """Settings of the run in `folder`, but for the number of epochs if that is given."""
     settings = runs.read_settings(folder)
     try:
         stored_network = NetworkConfig(**settings["network"])
@@ -333,5 +351,5 @@ def _stored_settings(folder, config, corpus):
             f"{corpus.name} is not what {folder} was trained on ({data['name']}): resume with the "
             "same data"
         )
-    epochs = config.epochs if config else stored.epochs
-    return stored_network, replace(stored, epochs=epochs), Sampling.from_dict(settings["sampling"])
+    stored = replace(stored, epochs=epochs or stored.epochs)
+    return stored_network, stored, Sampling.from_dict(settings["sampling"])

@@ -93,7 +93,7 @@ def write(folder, state, model, optimizer):
     }
     if not all(np.isfinite(weight).all() for weight in stored["weights"]):
         raise TrainingError(
-            f"the weights are not finite in epoch {state.epoch + 1}: lower --learning-rate and "
+            f"the weights are not finite in epoch {state.epoch + 1}: lower `learning_rate` and "
             "train into another folder"
         )
     described = {name: value for name, value in vars(state).items() if name != "best_weights"}

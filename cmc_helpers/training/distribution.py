@@ -33,7 +33,7 @@ def join_workers():
 
     if keras.backend.backend() != "tensorflow":
         raise TrainingError(
-            f"several workers need TensorFlow, not {keras.backend.backend()}: leave out --workers "
+            f"several workers need TensorFlow, not {keras.backend.backend()}: leave out `workers` "
             "or install TensorFlow"
         )
     try:
@@ -120,7 +120,7 @@ class Trainer:
         except OpError as problem:
             raise TrainingError(
                 "another worker is gone, and the training stops: start all workers again with "
-                "--resume, and it goes on from the last checkpoint"
+                "`resume=True`, and it goes on from the last checkpoint"
             ) from problem
 
     def _build(self, network, **options):
@@ -148,7 +148,7 @@ class Trainer:
         if rest:
             raise TrainingError(
                 f"a batch of {self.config.batch} windows cannot be shared evenly by "
-                f"{strategy.num_replicas_in_sync} devices: choose a multiple for --batch"
+                f"{strategy.num_replicas_in_sync} devices: choose a multiple for `batch`"
             )
         frames = self.config.batch * self.config.steps
         with strategy.scope():

@@ -99,6 +99,6 @@ class _Logs:
             yield
         except tf.errors.OpError as problem:
             raise TrainingError(
-                f"{self.folder} cannot be written: choose another folder for --tensorboard, or "
+                f"{self.folder} cannot be written: choose another folder for `tensorboard`, or "
                 "make room"
             ) from problem

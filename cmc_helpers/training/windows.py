@@ -56,7 +56,7 @@ class Windows:
         if self.count == 0:
             raise TrainingError(
                 f"{corpus.name} has no window of {self.length} frames that is not mostly "
-                "silence: give longer recordings or fewer --steps"
+                "silence: give longer recordings or fewer `steps`"
             )
         frames = sum(len(piece) for piece in self.pieces)
         whole = max(_LEAST_BATCHES, -(-frames // (config.batch * config.steps * together)))
