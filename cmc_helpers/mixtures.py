@@ -1,4 +1,4 @@
-"""The isotropic Gaussian mixture of paper section 2.1.2, in log space.
+"""The isotropic Gaussian mixture of paper section 2.1.2, and a diagonal one, in log space.
 
 A mixture of K components in m dimensions has weights π (summing to 1), means μ and one standard
 deviation σ per component: 2K + K·m numbers. The leading axes (...) are free: a single frame, a
@@ -33,6 +33,18 @@ class Mixture(NamedTuple):
     scales: Any
 
 
+class DiagonalMixture(NamedTuple):
+    """log_weights: ln π (..., K). means: μ (..., K, m). sigmas: σ > 0 (..., K, m).
+
+    Beyond the paper: every dimension of a component has a σ of its own. Not a `Mixture`, whose σ is
+    one number, so that neither is taken for the other.
+    """
+
+    log_weights: Any
+    means: Any
+    sigmas: Any
+
+
 def from_network_output(output, components, floor=0.01, ceiling=100.0, xp=np):
     """Split a network's raw output (..., 2K + K·m) into a `Mixture`.
 
@@ -48,6 +60,20 @@ def from_network_output(output, components, floor=0.01, ceiling=100.0, xp=np):
     softplus = xp.logaddexp(raw, 0.0)
     scales = floor + softplus / (1.0 + softplus / ceiling)
     return Mixture(log_weights, means, scales)
+
+
+def from_diagonal_output(output, components, floor=0.01, ceiling=100.0, xp=np):
+    """Split a network's raw output (..., K + 2·K·m) into a `DiagonalMixture`.
+
+    K logits, K·m numbers for σ and K·m means, read as `from_network_output` reads them.
+    """
+    m = (output.shape[-1] // components - 1) // 2
+    shape = (*xp.shape(output)[:-1], components, m)
+    logits, raw = output[..., :components], output[..., components : (1 + m) * components]
+    softplus = xp.logaddexp(raw, 0.0)  # (..., K·m)
+    sigmas = xp.reshape(floor + softplus / (1.0 + softplus / ceiling), shape)
+    means = xp.reshape(output[..., (1 + m) * components :], shape)
+    return DiagonalMixture(logits - _logsumexp(logits, xp), means, sigmas)
 
 
 def component_log_densities(y, mixture, xp=np):
@@ -69,6 +95,18 @@ def log_density(y, mixture, xp=np):
     Notebook: 02, section 3.
     """
     return _logsumexp(component_log_densities(y, mixture, xp), xp)[..., 0]
+
+
+def diagonal_log_density(y, mixture, xp=np):
+    """ln P(y | M) of a `DiagonalMixture`, in nats: y (..., m) → (...).
+
+    With σ_j = σ̄ s_j, where Π_j s_j = 1, a component is an isotropic one of y / s:
+    N(y; μ, diag σ²) = N(0; (μ − y)/s, σ̄² I). The determinant of s is 1, so nothing else changes.
+    """
+    level, proportions = _level_and_proportions(mixture.sigmas, xp)  # σ̄ (..., K), s (..., K, m)
+    deviations = (mixture.means - y[..., None, :]) / proportions  # (μ − y)/s, (..., K, m)
+    around_y = Mixture(mixture.log_weights, deviations, level)
+    return log_density(xp.zeros_like(y), around_y, xp)
 
 
 def standardised_log_weights(mixture, form="exact", xp=np):
@@ -175,9 +213,42 @@ def next_vector(mixture, sampling, uniform, deviation, xp=np):
     return centre + sampling.sigma_scale * spread * deviation, component
 
 
+def draw(mixture, sampling, rng):
+    """`next_vector` for those who bring no random numbers: y (..., m), its component (...).
+
+    mixture: in NumPy, a `Mixture`, or a `DiagonalMixture` for all strategies but "exact"; there a
+    peak stands as high as π / Π_j σ_j. rng: a seed, or a numpy.random.Generator, which goes on from
+    where it is; as many numbers are drawn whatever the strategy. Raises ValueError for the exact
+    maximum of a diagonal mixture.
+    """
+    rng, shape = np.random.default_rng(rng), mixture.means.shape
+    uniform = 1.0 - rng.random(shape[:-2])  # (...), in (0, 1]
+    gaussian = rng.standard_normal((*shape[:-2], shape[-1])).astype(mixture.means.dtype)
+    if isinstance(mixture, Mixture):
+        return next_vector(mixture, sampling, uniform, gaussian)
+    if sampling.strategy == "exact":
+        raise ValueError(
+            "the exact maximum is searched with one σ for each component: choose another strategy "
+            "for a diagonal mixture, or an isotropic one"
+        )
+    level, proportions = _level_and_proportions(mixture.sigmas, np)
+    around = Mixture(mixture.log_weights, mixture.means, level)  # σ̄^m = Π_j σ_j
+
+    def stretched(component, _):
+        return _pick(proportions, component, np) * gaussian
+
+    return next_vector(around, sampling, uniform, stretched)
+
+
 def _logsumexp(x, xp):
     highest = xp.max(x, axis=-1, keepdims=True)
     return highest + xp.log(xp.sum(xp.exp(x - highest), axis=-1, keepdims=True))
+
+
+def _level_and_proportions(sigmas, xp):
+    """σ (..., K, m) = σ̄ s: the geometric mean σ̄ (..., K), and s (..., K, m), whose product is 1."""
+    level = xp.exp(xp.mean(xp.log(sigmas), axis=-1))
+    return level, sigmas / level[..., None]
 
 
 def _pick(vectors, index, xp):

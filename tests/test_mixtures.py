@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from cmc_helpers.mixtures import (
     FORMS,
     STRATEGIES,
+    DiagonalMixture,
     Mixture,
     choose,
     component_log_densities,
+    diagonal_log_density,
+    draw,
     exact_maximum,
+    from_diagonal_output,
     from_network_output,
     log_density,
     next_vector,
@@ -551,6 +555,141 @@ def test_every_strategy_gives_a_vector_at_every_size_unit_and_precision(
     assert np.abs(y).max() <= reach
 
 
+# A mixture whose components have a σ in every dimension
+
+
+def random_diagonal(seed, components=4, m=3, batch=()):
+    log_weights, means, _ = random_mixture(seed, components, m, batch)
+    sigmas = np.exp(np.random.default_rng([seed, 1]).normal(-0.5, 0.7, means.shape))
+    return DiagonalMixture(log_weights, means, sigmas)
+
+
+def spheres(mixture):
+    """The diagonal mixture whose components are those of `mixture`."""
+    sigmas = np.broadcast_to(mixture.scales[..., None], mixture.means.shape)
+    return DiagonalMixture(mixture.log_weights, mixture.means, sigmas)
+
+
+@mathematics
+@given(seeds, st.integers(1, 6), st.integers(1, 6))
+def test_the_diagonal_density_is_scipys(seed, components, m):
+    mixture = random_diagonal(seed, components, m)
+    y = 2 * np.random.default_rng(seed).normal(size=m)
+    logs = [
+        log_weight + scipy.stats.multivariate_normal(mean, np.diag(sigma**2)).logpdf(y)
+        for log_weight, mean, sigma in zip(*mixture, strict=True)
+    ]
+    wanted = scipy.special.logsumexp(logs)
+    np.testing.assert_allclose(diagonal_log_density(y, mixture), wanted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("m", [1, 100, 1000])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float64, 1e-12)])
+def test_with_one_sigma_for_all_dimensions_the_diagonal_density_is_the_papers(m, dtype, tolerance):
+    mixture = scaled(random_mixture(0, 5, m, batch=(2, 3)), 1.0, dtype)
+    y = np.random.default_rng(1).normal(size=(2, 3, m)).astype(dtype)
+    found = diagonal_log_density(y, spheres(mixture))
+    assert found.dtype == dtype and found.shape == (2, 3)
+    np.testing.assert_allclose(found, log_density(y, mixture), rtol=tolerance, atol=tolerance)
+
+
+def test_a_diagonal_output_is_weights_then_sigmas_then_means():
+    output = np.arange(14.0)  # K = 2, m = 3
+    mixture = from_diagonal_output(output, components=2, floor=0.5, ceiling=50.0)
+    np.testing.assert_allclose(np.exp(mixture.log_weights), scipy.special.softmax([0, 1]))
+    np.testing.assert_allclose(mixture.means, [[8, 9, 10], [11, 12, 13]])
+    softplus = np.log1p(np.exp([[2, 3, 4], [5, 6, 7]]))
+    np.testing.assert_allclose(mixture.sigmas, 0.5 + softplus / (1 + softplus / 50))
+    unless_told = from_diagonal_output(output, components=2)
+    told = from_diagonal_output(output, components=2, floor=0.01, ceiling=100.0)
+    np.testing.assert_array_equal(unless_told.sigmas, told.sigmas)
+
+
+@mathematics
+@given(seeds, st.integers(1, 5), st.integers(1, 5))
+def test_a_diagonal_output_is_read_as_the_papers_is(seed, components, m):
+    rng = np.random.default_rng(seed)
+    logits, raw, means = (
+        3 * rng.normal(size=(7, n)) for n in (components, components, components * m)
+    )
+    isotropic = from_network_output(np.concatenate([logits, raw, means], -1), components, 0.2)
+    raws = np.repeat(raw, m, axis=-1)
+    diagonal = from_diagonal_output(np.concatenate([logits, raws, means], -1), components, 0.2)
+    for found, wanted in zip(diagonal, spheres(isotropic), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_diagonal_mixture_is_not_taken_for_an_isotropic_one():
+    with pytest.raises(AttributeError, match="no attribute 'scales'"):
+        log_density(np.zeros(3), random_diagonal(0))
+
+
+# Random numbers of its own
+
+
+def repeated(mixture, count):
+    return type(mixture)(*(np.repeat(part[None], count, axis=0) for part in mixture))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_same_seed_draws_the_same_and_a_generator_goes_on(strategy):
+    mixture = random_mixture(0, batch=(2, 50))
+    sampling = Sampling(strategy, 0.9, 0.5, 2.0, "paper")
+    y, component = draw(mixture, sampling, rng=7)
+    assert y.shape == (2, 50, 3) and component.shape == (2, 50)
+    rng = np.random.default_rng(7)
+    np.testing.assert_array_equal(draw(mixture, sampling, rng)[0], y)
+    assert (draw(mixture, sampling, rng)[0] != y).any()
+    rng = np.random.default_rng(7)
+    uniform, noise = 1 - rng.random((2, 50)), rng.standard_normal((2, 50, 3))
+    wanted, chosen = next_vector(mixture, sampling, uniform, noise)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(component, chosen)
+
+
+def test_one_mixture_is_drawn_from_in_its_own_precision():
+    for mixture in (random_mixture(3), random_diagonal(3)):
+        single = type(mixture)(*(part.astype(np.float32) for part in mixture))
+        y, component = draw(single, Sampling("sample"), rng=0)
+        assert y.shape == (3,) and y.dtype == np.float32 and component.shape == ()
+
+
+def test_drawn_vectors_have_the_moments_of_a_diagonal_mixture():
+    sigmas = np.array([[0.5, 2.0], [1.0, 0.1], [0.3, 0.3]])
+    means = np.array([[0.0, 3.0], [-2.0, 0.0], [1.0, -1.0]])
+    weights = np.array([0.2, 0.5, 0.3])
+    mixture = DiagonalMixture(np.log(weights), means, sigmas)
+    y, component = draw(repeated(mixture, 200_000), Sampling("sample"), rng=0)
+    mean = weights @ means
+    within = np.diag(weights @ sigmas**2)
+    between = (means - mean).T @ ((means - mean) * weights[:, None])
+    np.testing.assert_allclose(y.mean(axis=0), mean, atol=0.02)
+    np.testing.assert_allclose(np.cov(y.T), within + between, atol=0.05)
+    for k in range(3):
+        np.testing.assert_allclose(y[component == k].std(axis=0), sigmas[k], rtol=0.02)
+
+
+@mathematics
+@given(seeds, st.integers(1, 6), st.integers(1, 4))
+def test_greedy_takes_the_highest_peak_of_a_diagonal_mixture(seed, components, m):
+    mixture = random_diagonal(seed, components, m)
+    peaks = mixture.log_weights - np.log(mixture.sigmas).sum(axis=-1)
+    y, component = draw(mixture, Sampling("greedy"), rng=seed)
+    assert component == np.argmax(peaks)
+    np.testing.assert_array_equal(y, mixture.means[component])
+
+
+def test_what_cannot_be_drawn_is_refused_in_a_sentence():
+    sentence = (
+        "^the exact maximum is searched with one σ for each component: choose another strategy "
+        "for a diagonal mixture, or an isotropic one$"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        draw(random_diagonal(0), Sampling("exact"), rng=0)
+    with pytest.raises(TypeError, match="rng"):  # never from a global
+        draw(random_mixture(0), Sampling("sample"))
+
+
 # The same equations in another namespace, and with keras.ops
 
 
@@ -652,6 +791,15 @@ def test_keras_and_numpy_give_the_same_density(ops, dtype, tolerance, components
     found = log_density(y, from_network_output(output, components, xp=ops), ops)
     assert found.shape == (2, 3) and found.dtype == dtype
     np.testing.assert_allclose(ops.convert_to_numpy(found), wanted, rtol=tolerance)
+
+
+def test_a_diagonal_density_in_another_namespace_is_numpys():
+    rng, xp = np.random.default_rng(0), ForeignNamespace()
+    output, y = rng.normal(size=(12, 4 + 2 * 4 * 3)), rng.normal(size=(12, 3))
+    mixture = from_diagonal_output(Foreign(output), 4, xp=xp)
+    found = diagonal_log_density(Foreign(y), mixture, xp)
+    wanted = diagonal_log_density(y, from_diagonal_output(output, 4))
+    np.testing.assert_allclose(found.array, wanted)
 
 
 @pytest.mark.keras
