@@ -89,12 +89,32 @@ def _scripts(folder):
     return [path for path in sorted(folder.glob("*.py")) if "__main__" in path.read_text("utf-8")]
 
 
+def program(number):
+    """One of the two programs on the first page."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(programs) == 2
+    return programs[number]
+
+
 @pytest.mark.slow
 def test_the_program_on_it_makes_music(tmp_path, monkeypatch):
-    text = (ROOT / "README.md").read_text("utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(program.split("\n\n")[1].splitlines()) <= 6 and "frames(10)" in program
+    music = program(0)
+    assert len(music.split("\n\n")[1].splitlines()) <= 6 and "frames(10)" in music
     monkeypatch.chdir(tmp_path)
-    exec(program.replace("frames(10)", "frames(1)"), {})
+    exec(music.replace("frames(10)", "frames(1)"), {})
     music = read_audio("music.wav")
     assert len(music) == pytest.approx(8000, abs=300) and np.abs(music).max() > 0.01
+
+
+@pytest.mark.keras
+def test_the_model_on_it_is_trained_saved_and_drawn_from(tmp_path, monkeypatch):
+    model = program(1)
+    assert len(model.replace("\n\n", "\n").splitlines()) <= 10 and "epochs=200" in model
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(model.replace("epochs=200", "epochs=1, verbose=0"), names)
+    assert names["answers"].shape == names["y"].shape and names["chosen"].shape == (1000,)
+    loaded = names["keras"].models.load_model("model.keras")
+    assert type(loaded.loss) is names["networks"].MixtureLoss
+    np.testing.assert_array_equal(loaded(names["x"]), names["model"](names["x"]))

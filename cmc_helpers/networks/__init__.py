@@ -6,6 +6,9 @@ that predicts a mean alone, are there to be compared with it. All are stock Kera
 whole sequences (`build`) and one frame at a time with an explicit state (`step`), with Keras or,
 where nothing is to be learnt, with NumPy alone (`InNumPy`).
 
+For a model of one's own there are a layer and a loss, `MixtureHead` and `MixtureLoss`: see
+`networks.head`.
+
 Notebook: 02 (mixture head), 04 (LSTM), 05 (the four networks), 09 (both stacks).
 """
 
@@ -14,6 +17,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from cmc_helpers import mixtures
+from cmc_helpers.networks import head
 from cmc_helpers.networks.in_numpy import InNumPy as InNumPy
 
 STACKS = ("paper", "residual")
@@ -247,12 +251,8 @@ def feature_scales(output, config, xp=np):
 
 def loss(config, fused=True):
     """The Keras loss that suits `config`, (batch, T, m) → (batch, T): `mixture_loss`, or without
-    a mixture the squared error of paper section 2.1.1, ‖ŷ − y‖²."""
-    from keras import ops
-
-    if config.components:
-        return mixture_loss(config, fused)
-    return lambda y_true, y_pred: ops.sum(ops.square(y_pred - y_true), axis=-1) / config.frames
+    a mixture the squared error of paper section 2.1.1, ‖ŷ − y‖². A `NetworkLoss`."""
+    return head.serialisable(NetworkLoss)(config, fused)
 
 
 def mixture_loss(config, fused=True):
@@ -267,28 +267,76 @@ def mixture_loss(config, fused=True):
     means (the pitfall of Seitzer et al., ICLR 2022), and a network that runs free would let such
     features grow without end; see `tools/benchmarks/ingredients.py`.
     """
-    import keras
+    return loss(config, fused)
+
+
+class NetworkLoss:
+    """A function of targets (batch, T, m) and a network's outputs → (batch, T), made by `loss`.
+
+    Keras saves it with a model that is compiled with it, and `keras.models.load_model` finds it
+    again in a program that says `from cmc_helpers.networks import MixtureLoss` before.
+    """
+
+    def __init__(self, config, fused=True):
+        self.config, self.fused = config, fused
+        losses = _negative_log_likelihood if config.components else _squared_error
+        self._losses = lambda y_true, y_pred: losses(config, y_true, y_pred)
+        if fused and config.components:
+            self._losses = _compiled(self._losses)
+
+    def __call__(self, y_true, y_pred):
+        return self._losses(y_true, y_pred)
+
+    def get_config(self):
+        """Plain numbers and strings, as Keras writes them into a model's file."""
+        return {"network": self.config.to_dict(), "fused": self.fused}
+
+    @classmethod
+    def from_config(cls, config):
+        """The loss that `get_config` described."""
+        return cls(NetworkConfig(**config["network"]), config["fused"])
+
+
+def __getattr__(name):
+    """`MixtureHead` and `MixtureLoss`, made when first asked for, as they need Keras (PEP 562)."""
+    if name not in ("MixtureHead", "MixtureLoss"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    head.serialisable(NetworkLoss)  # so that after one import Keras finds all three
+    return head.classes()[name]
+
+
+def _squared_error(config, y_true, y_pred):
     from keras import ops
 
-    def negative_log_likelihood(y_true, y_pred):
-        if not config.feature_scales:
-            return density_loss(y_true, read_output(y_pred, config, ops))
-        raw, beside = ops.split(y_pred, [config._mixture_outputs], axis=-1)
-        plain = mixtures.from_network_output(raw, config.components, config.sigma_floor, xp=ops)
-        means_loss = density_loss(y_true, plain)
-        output = ops.concatenate([ops.stop_gradient(raw), beside], axis=-1)
-        scaled = y_true / feature_scales(output, config, ops)
-        scales_loss = density_loss(scaled, read_output(output, config, ops))
-        return scales_loss + means_loss - ops.stop_gradient(means_loss)
+    return ops.sum(ops.square(y_pred - y_true), axis=-1) / config.frames
+
+
+def _negative_log_likelihood(config, y_true, y_pred):
+    from keras import ops
 
     def density_loss(y, mixture):
         return -mixtures.log_density(y, mixture, ops) / config.frames
 
-    if not fused or keras.backend.backend() != "tensorflow":
-        return negative_log_likelihood
+    if not config.feature_scales:
+        return density_loss(y_true, read_output(y_pred, config, ops))
+    raw, beside = ops.split(y_pred, [config._mixture_outputs], axis=-1)
+    plain = mixtures.from_network_output(raw, config.components, config.sigma_floor, xp=ops)
+    means_loss = density_loss(y_true, plain)
+    output = ops.concatenate([ops.stop_gradient(raw), beside], axis=-1)
+    scaled = y_true / feature_scales(output, config, ops)
+    scales_loss = density_loss(scaled, read_output(output, config, ops))
+    return scales_loss + means_loss - ops.stop_gradient(means_loss)
+
+
+def _compiled(function):
+    """On TensorFlow `function` through XLA; on another backend as it is."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return function
     import tensorflow as tf
 
-    return tf.function(negative_log_likelihood, jit_compile=True, autograph=False)
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def _head(config):
