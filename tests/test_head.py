@@ -28,7 +28,9 @@ both = pytest.mark.parametrize("covariance", COVARIANCES)
 def test_the_loss_is_scipys(covariance, dtype, tolerance, seed, components, m):
     rng, layout = np.random.default_rng(seed), Layout(components, m, covariance, 0.1)
     y, output = rng.normal(size=(3, m)), rng.normal(size=(3, layout.outputs))
-    loss = networks.MixtureLoss(components, m, covariance, 0.1, reduction="none", dtype=dtype)
+    loss = networks.MixtureLoss(
+        components, m, covariance, 0.1, fused=False, reduction="none", dtype=dtype
+    )
     log_weights = scipy.special.log_softmax(output[:, :components], axis=-1)
     softplus = np.log1p(np.exp(output[:, components : -components * m])).reshape(3, components, -1)
     sigma = (0.1 + softplus / (1 + softplus / 100)) * np.ones(m)
@@ -41,6 +43,16 @@ def test_the_loss_is_scipys(covariance, dtype, tolerance, seed, components, m):
         ]
         wanted = -scipy.special.logsumexp(logs)
         np.testing.assert_allclose(nats, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.keras
+@both
+def test_the_loss_is_the_same_fused_or_not(covariance):
+    rng, layout = np.random.default_rng(0), Layout(4, 3, covariance)
+    y, output = rng.normal(size=(2, 5, 3)), rng.normal(size=(2, 5, layout.outputs))
+    fused, plain = (networks.MixtureLoss(4, 3, covariance, fused=f) for f in (True, False))
+    np.testing.assert_allclose(fused(y, output), plain(y, output), rtol=1e-6)
+    assert (fused.get_config()["fused"], plain.get_config()["fused"]) == (True, False)
 
 
 @pytest.mark.keras
@@ -72,13 +84,14 @@ def test_no_output_makes_the_loss_or_its_gradient_infinite(covariance, size):
 def test_any_leading_shape_will_do(covariance):
     head = networks.MixtureHead(3, 2, covariance, kernel_regularizer="l2")
     outputs = {"isotropic": 2 * 3 + 3 * 2, "diagonal": 3 + 2 * 3 * 2}[covariance]
-    loss = networks.MixtureLoss(3, 2, covariance, reduction=None)
+    loss = networks.MixtureLoss(3, 2, covariance, fused=False, reduction=None)
     for leading in [(4,), (4, 5), (2, 1, 3)]:
         output = head(np.ones((*leading, 7), np.float32))
         assert output.shape == head.compute_output_shape((*leading, 7)) == (*leading, outputs)
         assert loss(np.ones((*leading, 2)), output).shape == leading
         mixture = head.mixture(output)
-        assert isinstance(mixture.means, np.ndarray) and mixture.means.shape == (*leading, 3, 2)
+        assert all(isinstance(part, np.ndarray) for part in mixture)
+        assert mixture.means.shape == (*leading, 3, 2)
         assert mixtures.draw(mixture, rng=0)[0].shape == (*leading, 2)
 
 
@@ -88,7 +101,7 @@ def test_head_and_loss_are_made_again_from_their_configs(covariance):
     import keras
 
     head = networks.MixtureHead(3, 2, covariance, 0.2, name="last", kernel_regularizer="l2")
-    loss = networks.MixtureLoss(3, 2, covariance, 0.2, "nats", "sum", "float64")
+    loss = networks.MixtureLoss(3, 2, covariance, 0.2, False, "nats", "sum", "float64")
     for one in (head, loss):
         other = type(one).from_config(one.get_config())
         assert other.get_config() == one.get_config() and other.layout == one.layout
@@ -99,19 +112,19 @@ def test_head_and_loss_are_made_again_from_their_configs(covariance):
 
 @pytest.mark.keras
 def test_a_vector_that_weighs_nothing_is_not_learnt():
-    loss, rng = networks.MixtureLoss(2, 3), np.random.default_rng(0)
+    loss, rng = networks.MixtureLoss(2, 3, fused=False), np.random.default_rng(0)
     y, output = rng.normal(size=(4, 5, 3)), rng.normal(size=(4, 5, 10))
     weights = np.zeros((4, 5))
     weights[1, 2] = 20
     np.testing.assert_allclose(loss(y, output, weights), loss(y[1, 2:3], output[1, 2:3]), rtol=1e-5)
 
 
-def model_of_ones_own(covariance="isotropic"):
+def model_of_ones_own(covariance="isotropic", fused=False):
     import keras
 
     head = networks.MixtureHead(4, 2, covariance, 0.1)
     model = keras.Sequential([keras.layers.Dense(8, activation="tanh"), head])
-    loss = networks.MixtureLoss(4, 2, covariance, 0.1)
+    loss = networks.MixtureLoss(4, 2, covariance, 0.1, fused)
     model.compile("sgd", loss, jit_compile=False)
     return model
 
@@ -125,7 +138,7 @@ def model_of_ours(fused=False, **changes):
 
 MODELS = {
     "isotropic": model_of_ones_own,
-    "diagonal": lambda: model_of_ones_own("diagonal"),
+    "diagonal": lambda: model_of_ones_own("diagonal", fused=True),
     "our mixture": lambda: model_of_ours(fused=True, components=3, sigma_floor=0.1),
     "our feature scales": lambda: model_of_ours(components=3, feature_scales=True),
     "our mean": lambda: model_of_ours(components=0),

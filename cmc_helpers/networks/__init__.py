@@ -282,7 +282,7 @@ class NetworkLoss:
         losses = _negative_log_likelihood if config.components else _squared_error
         self._losses = lambda y_true, y_pred: losses(config, y_true, y_pred)
         if fused and config.components:
-            self._losses = _compiled(self._losses)
+            self._losses = head.compiled(self._losses)
 
     def __call__(self, y_true, y_pred):
         return self._losses(y_true, y_pred)
@@ -326,17 +326,6 @@ def _negative_log_likelihood(config, y_true, y_pred):
     scaled = y_true / feature_scales(output, config, ops)
     scales_loss = density_loss(scaled, read_output(output, config, ops))
     return scales_loss + means_loss - ops.stop_gradient(means_loss)
-
-
-def _compiled(function):
-    """On TensorFlow `function` through XLA; on another backend as it is."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return function
-    import tensorflow as tf
-
-    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def _head(config):

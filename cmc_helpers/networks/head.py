@@ -13,16 +13,16 @@ A model that was saved comes back by `keras.models.load_model` alone, without cu
 with safe mode on, in a program that says `from cmc_helpers.networks import MixtureHead` before: by
 that, Keras learns the names of the layer and of all losses of `networks`.
 
-For who comes from keras-mdn-layer 1.0.0 (C. Martin, https://pypi.org/project/keras-mdn-layer):
+For those who come from keras-mdn-layer 1.0.0 (C. Martin, https://pypi.org/project/keras-mdn-layer):
 `MDN(OUTPUT_DIMS, N_MIXES)` is `MixtureHead(N_MIXES, OUTPUT_DIMS, "diagonal")`,
 `get_mixture_loss_func(OUTPUT_DIMS, N_MIXES)` is `MixtureLoss(N_MIXES, OUTPUT_DIMS, "diagonal")`,
 and `sample_from_output(params, OUTPUT_DIMS, N_MIXES, temp, sigma_temp)` is
 `mixtures.draw(head.mixture(params), pi_temperature=temp, sigma_scale=sigma_temp ** 0.5, rng=0)`.
-There σ is diagonal, ELU + 1 + 1e-7, and has no other floor. The loss is one mean over all that it
-is given, so masks and weights of samples do not act. To load a model takes custom objects, and one
-sample a call comes from NumPy's global numbers. Here σ may be isotropic, as in the paper, and has a
-floor and a ceiling; the loss is one number for each vector; random numbers come from a seed, for
-any number of vectors at once; and a component is chosen by π/σ^m and τ too, not by π alone.
+There σ is always diagonal, ELU + 1 + 1e-7, with no other floor; the loss is one mean over all that
+it is given, so that no vector can be masked or weighed; `load_model` wants custom objects; and
+`sample_from_output` draws one vector a call, from NumPy's global numbers. Here σ may be isotropic,
+as in the paper, and has a floor and a ceiling; the loss is a number for each vector; and `draw`
+takes a seed, any number of vectors at once, and chooses by π/σ^m and τ too, not by π alone.
 """
 
 from dataclasses import asdict, dataclass
@@ -138,8 +138,10 @@ def classes():
         """−ln P(y | M) in nats, M of a `MixtureHead`: y (..., m), output (..., outputs) → (...),
         of which Keras takes the mean, or as `reduction` says.
 
-        The first four arguments are those of the head. Raises ValueError, in one sentence, for what
-        no mixture has, and for targets or outputs of another width.
+        The first four arguments are those of the head. fused: on TensorFlow the loss is compiled by
+        XLA, which fuses its (..., K, m) intermediates, once for each shape of a batch; False is
+        better where most batches have a shape of their own. Raises ValueError, in one sentence, for
+        what no mixture has, and for targets or outputs of another width.
         """
 
         def __init__(
@@ -148,20 +150,37 @@ def classes():
             dimensions,
             covariance="isotropic",
             sigma_floor=0.01,
+            fused=True,
             name="mixture_loss",
             reduction="sum_over_batch_size",
             dtype=None,
         ):
             super().__init__(name, reduction, dtype)
-            self.layout = Layout(components, dimensions, covariance, sigma_floor)
+            self.layout = layout = Layout(components, dimensions, covariance, sigma_floor)
+            self.fused = fused
+            self._losses = lambda y_true, y_pred: -layout.log_density(y_true, y_pred, ops)
+            if fused:
+                self._losses = compiled(self._losses)
 
         def call(self, y_true, y_pred):
-            return -self.layout.log_density(y_true, y_pred, ops)
+            return self._losses(y_true, y_pred)
 
         def get_config(self):
-            return super().get_config() | asdict(self.layout) | {"dtype": self.dtype}
+            own = asdict(self.layout) | {"fused": self.fused, "dtype": self.dtype}
+            return super().get_config() | own
 
     return {"MixtureHead": MixtureHead, "MixtureLoss": MixtureLoss}
+
+
+def compiled(function):
+    """On TensorFlow `function` through XLA; on another backend as it is."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def serialisable(cls):
