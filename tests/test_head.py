@@ -13,8 +13,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmc_helpers import mixtures, networks, toys
+from cmc_helpers import experiments, mixtures, networks
 from cmc_helpers.networks.head import COVARIANCES, Layout
+from cmc_helpers.sampling import Sampling
 
 ROOT = Path(__file__).parent.parent
 both = pytest.mark.parametrize("covariance", COVARIANCES)
@@ -92,7 +93,7 @@ def test_any_leading_shape_will_do(covariance):
         mixture = head.mixture(output)
         assert all(isinstance(part, np.ndarray) for part in mixture)
         assert mixture.means.shape == (*leading, 3, 2)
-        assert mixtures.draw(mixture, rng=0)[0].shape == (*leading, 2)
+        assert mixtures.draw(mixture, Sampling("sample"), rng=0)[0].shape == (*leading, 2)
 
 
 @pytest.mark.keras
@@ -200,7 +201,7 @@ def test_a_mixture_learns_the_inverse_sine_better_than_one_gaussian():
     """By half a nat: where there are three answers, one bell covers all, and one in three is it."""
     import keras
 
-    x, y = (np.tile(part, (150, 1)) for part in toys.inverse_sine(1000, seed=0))
+    x, y = (np.tile(part, (150, 1)) for part in experiments.inverse_sine(1000, seed=0))
     nats = {}
     for components in (1, 5):
         keras.utils.set_random_seed(0)
@@ -209,7 +210,7 @@ def test_a_mixture_learns_the_inverse_sine_better_than_one_gaussian():
         loss = networks.MixtureLoss(components, 1)
         model.compile(keras.optimizers.Adam(0.03), loss, jit_compile=False)
         model.fit(x, y, batch_size=1000, shuffle=False, verbose=0)
-        held_out, answers = toys.inverse_sine(1000, seed=1)
+        held_out, answers = experiments.inverse_sine(1000, seed=1)
         nats[components] = loss(answers, model(held_out))
     assert nats[5] < nats[1] - 0.5
 

@@ -1,13 +1,14 @@
 """A mixture head and its loss, for a Keras model of anybody's own.
 
     from cmc_helpers import mixtures, networks
+    from cmc_helpers.sampling import Sampling
 
     head = networks.MixtureHead(components=5, dimensions=2)
     model = keras.Sequential([keras.layers.LSTM(64, return_sequences=True), head])
     model.compile("adam", networks.MixtureLoss(components=5, dimensions=2))
     model.fit(x, y)  # x (batch, T, any), y (batch, T, 2)
     mixture = head.mixture(model.predict(x))
-    y, component = mixtures.draw(mixture, "tempered", tau=0.6, rng=0)
+    y, component = mixtures.draw(mixture, Sampling("tempered", tau=0.6), rng=0)
 
 A model that was saved comes back by `keras.models.load_model` alone, without custom objects and
 with safe mode on, in a program that says `from cmc_helpers.networks import MixtureHead` before: by
@@ -16,8 +17,8 @@ that, Keras learns the names of the layer and of all losses of `networks`.
 For those who come from keras-mdn-layer 1.0.0 (C. Martin, https://pypi.org/project/keras-mdn-layer):
 `MDN(OUTPUT_DIMS, N_MIXES)` is `MixtureHead(N_MIXES, OUTPUT_DIMS, "diagonal")`,
 `get_mixture_loss_func(OUTPUT_DIMS, N_MIXES)` is `MixtureLoss(N_MIXES, OUTPUT_DIMS, "diagonal")`,
-and `sample_from_output(params, OUTPUT_DIMS, N_MIXES, temp, sigma_temp)` is
-`mixtures.draw(head.mixture(params), pi_temperature=temp, sigma_scale=sigma_temp ** 0.5, rng=0)`.
+and `sample_from_output(params, OUTPUT_DIMS, N_MIXES, temp, sigma_temp)` is `mixtures.draw(
+head.mixture(params), Sampling("sample", pi_temperature=temp, sigma_scale=sigma_temp ** 0.5), rng)`.
 There σ is always diagonal, ELU + 1 + 1e-7, with no other floor; the loss is one mean over all that
 it is given, so that no vector can be masked or weighed; `load_model` wants custom objects; and
 `sample_from_output` draws one vector a call, from NumPy's global numbers. Here σ may be isotropic,
