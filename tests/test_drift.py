@@ -31,15 +31,33 @@ def meaning(definition):
     return ast.dump(definition)
 
 
+def behind(helper, package):
+    """The definition of `module.function`, in the module or in the room that it has it from."""
+    module, _, name = helper.rpartition(".")
+    path = file_of(module, package)
+    if not path.exists():
+        return None
+    source = path.read_text("utf-8")
+    room = has_from(source, name)
+    return behind(f"{room}.{name}", package) if room else definitions(source).get(name)
+
+
+def has_from(source, name):
+    """The room, `door.room`, that a door has `name` from; None if it has it from no room."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return node.module.removeprefix("cmc_helpers.")
+    return None
+
+
 def drift(page, package=ROOT / "cmc_helpers"):
     """Where a cell tagged `helper:module.function` is not that function."""
     for cell in page.code:
         for tag in tags(cell):
             if not tag.startswith("helper:"):
                 continue
-            module, _, name = tag.removeprefix("helper:").rpartition(".")
-            path = file_of(module, package)
-            helper = definitions(path.read_text("utf-8")).get(name) if path.exists() else None
+            helper = behind(tag.removeprefix("helper:"), package)
+            name = tag.rpartition(".")[2]
             lesson = definitions(cell.source).get(name)
             if helper is None:
                 yield f"{tag}: the package has no such function"
@@ -50,12 +68,19 @@ def drift(page, package=ROOT / "cmc_helpers"):
 
 
 def origins(package=ROOT / "cmc_helpers"):
-    """The helpers that name the notebook they come from, as (module.function, number)."""
+    """The helpers that name the notebook they come from, as (module.function, number).
+
+    What a door has from one of its rooms goes by the door's name.
+    """
     for path in sorted(package.rglob("*.py")):
+        module = module_of(path, package)
+        door = path.parent / "__init__.py"
+        shown = door.read_text("utf-8") if door.exists() and path != door else ""
         for name, node in definitions(path.read_text("utf-8")).items():
             for number in ORIGIN.findall(ast.get_docstring(node) or ""):
                 if not name.startswith("_"):
-                    yield f"{module_of(path, package)}.{name}", number
+                    there = module.rpartition(".")[0] if has_from(shown, name) == module else module
+                    yield f"{there}.{name}", number
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -90,8 +115,14 @@ def silent(x):
 
 @pytest.fixture
 def package(tmp_path):
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "sums.py").write_text(HELPER, "utf-8")
+    """`sums`, and `door` with a room behind it: the same function in both."""
+    (tmp_path / "package" / "door").mkdir(parents=True)
+    for name, source in {
+        "sums": HELPER,
+        "door/room": HELPER,
+        "door/__init__": "from cmc_helpers.door.room import double as double",
+    }.items():
+        (tmp_path / "package" / f"{name}.py").write_text(source, "utf-8")
     return tmp_path / "package"
 
 
@@ -105,6 +136,10 @@ def package(tmp_path):
         ("def double(y):\n    return 2 * y", "sums.double", "differ"),
         ("def double(x, n=2):\n    return 2 * x", "sums.double", "differ"),
         ("def twice(x):\n    return 2 * x", "sums.double", "does not define"),
+        ("def double(x):\n    return 2 * x", "door.double", None),
+        ("def double(x):\n    return 2 * x", "door.room.double", None),
+        ("def double(x):\n    return x * 2", "door.double", "differ"),
+        ("def silent(x):\n    return x", "door.silent", "no such function"),
         ("def treble(x):\n    return 3 * x", "sums.treble", "no such function"),
         ("def double(x):\n    return 2 * x", "other.double", "no such function"),
     ],
@@ -118,4 +153,4 @@ def test_drift_is_found_and_words_are_free(tmp_path, package, source, tag, found
 
 
 def test_origins_are_read_from_public_docstrings(package):
-    assert list(origins(package)) == [("sums.double", "07")]
+    assert list(origins(package)) == [("door.double", "07"), ("sums.double", "07")]

@@ -32,8 +32,10 @@ from cmc_helpers.inversion import (
     random_phase,
     spectral_convergence,
     spsi,
+    starts,
     stft,
     time_delay_start,
+    transform,
 )
 
 CONFIG = FeatureConfig()
@@ -180,7 +182,7 @@ def test_reflections_are_those_of_the_textbook(iterations):
     def onto_transforms(x):
         return stft(overlap_add(x, CONFIG).astype(float), CONFIG)
 
-    x, wanted, beta = stft(start, CONFIG), start, inversion.BETA
+    x, wanted, beta = stft(start, CONFIG), start, inversion.search.BETA
     for _ in range(iterations):
         reflected = 2 * onto_magnitudes(x) - x
         wanted = overlap_add(reflected, CONFIG)
@@ -209,7 +211,7 @@ def test_blocks_leave_no_seams(monkeypatch):
     magnitudes = magnitudes_of(noise(70))
     few = dict(iterations=5, reflections=3)
     whole = invert_magnitudes(magnitudes, CONFIG, "griffin-lim", **few)
-    monkeypatch.setattr(inversion, "BLOCK", 16)
+    monkeypatch.setattr(transform, "BLOCK", 16)
     np.testing.assert_allclose(
         invert_magnitudes(magnitudes, CONFIG, "griffin-lim", **few), whole, atol=1e-4
     )
@@ -231,7 +233,7 @@ def in_pieces(monkeypatch, method, frames, known, piece, **changes):
 def test_a_long_sound_is_found_in_pieces_bit_by_bit_as_if_it_were_one(
     monkeypatch, method, frames, known
 ):
-    monkeypatch.setattr(inversion, "BLOCK", 32)
+    monkeypatch.setattr(transform, "BLOCK", 32)
     few = {} if method == "pghi" else dict(iterations=20, reflections=8)
     found, whole = in_pieces(monkeypatch, method, frames, known, 64, **few)
     np.testing.assert_array_equal(found, whole)
@@ -258,7 +260,7 @@ def test_segments_of_the_phase_integral_fit_together(monkeypatch):
     """A tone's phase runs on through the border of two segments."""
     magnitudes = magnitudes_of(tone(443.7))
     whole = loss(magnitudes, phase_gradient_heap_integration(magnitudes, CONFIG))
-    monkeypatch.setattr(inversion, "SEGMENT", 40)
+    monkeypatch.setattr(starts, "SEGMENT", 40)
     assert loss(magnitudes, phase_gradient_heap_integration(magnitudes, CONFIG)) < whole + 1
 
 
@@ -275,7 +277,7 @@ def test_islands_in_silence_are_integrated_too():
 
 def test_phases_count_from_the_middle_of_the_window():
     bell = np.exp(-((np.arange(257) - 60.0) ** 2) / 200)[None]
-    frame = np.fft.irfft(inversion._from_the_middle(bell, np.zeros((1, 257)), CONFIG)[0])[:256]
+    frame = np.fft.irfft(starts._from_the_middle(bell, np.zeros((1, 257)), CONFIG)[0])[:256]
     np.testing.assert_allclose(frame, frame[::-1], atol=1e-6)
 
 
@@ -354,7 +356,7 @@ def test_the_phase_gradient_is_that_of_the_stft():
     spectra = stft(x, CONFIG)
     magnitudes = np.abs(spectra)
     logarithms = np.log(np.maximum(magnitudes, 1e-9)).astype(np.float32)
-    per_hop, per_bin = inversion._phase_gradient(logarithms, CONFIG)
+    per_hop, per_bin = starts._phase_gradient(logarithms, CONFIG)
     middle = np.exp(1j * np.pi * 255 / 512 * np.arange(257))  # phases count from the middle
     phases = spectra * middle
     loud = magnitudes > 0.3 * magnitudes.max()
@@ -458,7 +460,7 @@ def test_an_iteration_asks_for_the_groups_and_for_its_share_of_the_shape(insiste
     rng = np.random.default_rng(0)
     spectra = (rng.normal(size=(9, 257)) + 1j * rng.normal(size=(9, 257))).astype(np.complex64)
     wanted, guess = rng.exponential(size=(9, 100)), rng.exponential(size=(9, 257))
-    goal = inversion._Goal(wanted, guess, insistence)
+    goal = inversion.search.Goal(wanted, guess, insistence)
     found = goal.approach(slice(2, 7), spectra[2:7].copy())
     shape = (1 - insistence) * np.abs(spectra) + insistence * guess
     expected = match_groups(shape, wanted) * np.exp(1j * np.angle(spectra))

@@ -41,7 +41,7 @@ WANTED = 0.85
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["cmc_helpers"]
-only_mutate = ["{path}"]
+only_mutate = {paths}
 pytest_add_cli_args_test_selection = ["tests/test_{module}.py", "-m", "not keras"]
 pytest_add_cli_args = [
     "-p", "_hypothesis_pytestplugin", "-p", "pytest_timeout", "-p", "no:cacheprovider",
@@ -110,8 +110,13 @@ def main(arguments=None):
     return judge(results, explanations())
 
 
-def path_of(module):
-    return file_of(module).relative_to(ROOT).as_posix()
+def paths_of(module):
+    """The files that `tests/test_MODULE.py` answers for: of a package, also the rooms that have no
+    such file of their own."""
+    door = file_of(module)
+    rooms = sorted(door.parent.glob("[a-z]*.py")) if door.name == "__init__.py" else []
+    answered = [r for r in rooms if not (ROOT / "tests" / f"test_{r.stem}.py").exists()]
+    return [path.relative_to(ROOT).as_posix() for path in (door, *answered)]
 
 
 def mutate(module, jobs):
@@ -123,26 +128,31 @@ def mutate(module, jobs):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / Path(name).name)
     settings = (ROOT / "pyproject.toml").read_text("utf-8") + SETTINGS.format(
-        module=module, path=path_of(module)
+        module=module, paths=json.dumps(paths_of(module))
     )
     (folder / "pyproject.toml").write_text(settings, "utf-8")
-    found = folder / "mutants" / f"{path_of(module)}.meta"
+    found = {path: folder / "mutants" / f"{path}.meta" for path in paths_of(module)}
     stats = folder / "mutants" / "mutmut-stats.json"
     tests = (ROOT / "tests" / "conftest.py", ROOT / "tests" / f"test_{module}.py")
     if stats.exists() and stats.stat().st_mtime < max(path.stat().st_mtime for path in tests):
         # The tests have changed: only what they killed is settled.
         stats.unlink()
-        meta = json.loads(found.read_text("utf-8"))
-        codes = meta["exit_code_by_key"]
-        meta["exit_code_by_key"] = {key: code if code == 1 else None for key, code in codes.items()}
-        found.write_text(json.dumps(meta), "utf-8")
+        for stored in filter(Path.exists, found.values()):
+            meta = json.loads(stored.read_text("utf-8"))
+            codes = meta["exit_code_by_key"].items()
+            meta["exit_code_by_key"] = {key: code if code == 1 else None for key, code in codes}
+            stored.write_text(json.dumps(meta), "utf-8")
     one = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     one["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # each would be loaded again for every mutant
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(jobs)]
     print(f"{module}:", flush=True)
     subprocess.run(command, cwd=folder, env=os.environ | one, check=True)
-    meta = json.loads(found.read_text("utf-8"))
-    return summary(meta["exit_code_by_key"], lambda key: change(folder, module, key))
+    codes, paths = {}, {}
+    for path, stored in found.items():
+        there = json.loads(stored.read_text("utf-8"))["exit_code_by_key"]
+        codes |= there
+        paths |= dict.fromkeys(there, path)
+    return summary(codes, lambda key: change(folder, paths[key], key))
 
 
 def summary(exit_codes, change):
@@ -165,7 +175,7 @@ def summary(exit_codes, change):
     }
 
 
-def change(folder, module, key):
+def change(folder, path, key):
     """What a mutant changes: [name of the function, lines that were, lines that are]."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant
     from mutmut.utils.format_utils import orig_function_and_class_names_from_key
@@ -173,7 +183,7 @@ def change(folder, module, key):
     previous = Path.cwd()
     os.chdir(folder)  # where mutmut looks for its files
     try:
-        lines = get_diff_for_mutant(key, path=path_of(module)).splitlines()[2:]
+        lines = get_diff_for_mutant(key, path=path).splitlines()[2:]
     finally:
         os.chdir(previous)
     function, owner = orig_function_and_class_names_from_key(key)

@@ -78,7 +78,7 @@ def full(method, **changes):
 
 
 def with_published_gamma(waveform, magnitudes, features):
-    with mock.patch("cmc_helpers.inversion.GAMMA", 0.29794):
+    with mock.patch("cmc_helpers.inversion.starts.GAMMA", 0.29794):
         return invert_magnitudes(magnitudes, CONFIG)
 
 
