@@ -9,6 +9,7 @@ Notebook: 07.
 
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 
@@ -22,13 +23,81 @@ PRESETS = {
     "default": dict(compression=0.5, normalisation="whitened innovations"),
 }
 _NORMALISATIONS = ("maximum", "whitened innovations")
+_TAPERS = {"hamming": np.hamming, "hann": np.hanning}
+
+
+@dataclass(frozen=True)
+class STFT:
+    """A short-time Fourier transform: how a waveform is cut into frames, and these into bins.
+
+    What is not given is the paper's: windows of 32 ms with 75 % overlap at 8 kHz. Frame t covers
+    the samples from t · hop to t · hop + window, none of them outside the waveform.
+
+    - sample_rate: in Hz.
+    - window: samples of a frame, at least 4.
+    - hop: samples from a frame to the next, at most half a window. A quarter or less is best.
+    - fft: points of the transform, at least `window`; a frame is zero-padded to so many.
+    - shape: of the window, "hamming" or "hann".
+    - periodic: False for a symmetric window, as in NumPy; True for the first samples of one that
+      is a sample longer, as in librosa and PyTorch.
+
+    Raises ValueError, in a sentence, for other settings.
+    """
+
+    sample_rate: float = 8000
+    window: int = 256
+    hop: int = 64
+    fft: int = 512
+    shape: str = "hamming"
+    periodic: bool = False
+
+    def __post_init__(self):
+        if not 0 < self.sample_rate < np.inf:
+            raise ValueError(f"the sample rate is {self.sample_rate}: give it in Hz, above 0")
+        if not _whole(self.window, 4, np.inf):
+            raise ValueError(f"the window is {self.window}: give whole samples, at least 4")
+        if not _whole(self.hop, 1, self.window / 2):
+            raise ValueError(
+                f"the hop is {self.hop}: give whole samples, from 1 to half the window's "
+                f"{self.window}, for frames that overlap"
+            )
+        if not _whole(self.fft, self.window, np.inf):
+            raise ValueError(
+                f"the transform has {self.fft} points: give a whole number, at least the window's "
+                f"{self.window}"
+            )
+        if self.shape not in _TAPERS:
+            raise ValueError(
+                f"there is no window {self.shape!r}; choose one of {', '.join(_TAPERS)}"
+            )
+
+    @property
+    def bins(self):
+        """Numbers in the spectrum of a frame, from 0 Hz to half the sample rate: fft // 2 + 1."""
+        return self.fft // 2 + 1
+
+    @property
+    def taper(self):
+        """What a frame is multiplied by, (window,)."""
+        return _TAPERS[self.shape](self.window + self.periodic)[: self.window]
+
+    @property
+    def middle(self):
+        """Of a window, in samples after its first; between two of them where it is symmetric."""
+        return (self.window - 1 + self.periodic) / 2
+
+
+def _whole(number, least, most):
+    return isinstance(number, (int, np.integer)) and least <= number <= most
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
     """Everything that turns a waveform into features and back, except corpus statistics.
 
-    The times are the paper's: windows of 32 ms with 75 % overlap at 8 kHz, 125 frames per second.
+    stft: the paper's, which is not to choose: windows of 32 ms with 75 % overlap at 8 kHz, 125
+    frames per second. What it is asked (`hop`, `bins`, …), the config answers too.
+
     `FeatureConfig.preset` gives the three settings in use:
 
     - ``paper``: amplitudes under the A-curve, to be divided by the corpus maximum;
@@ -39,13 +108,19 @@ class FeatureConfig:
     """
 
     name: str = "default"
-    sample_rate: int = field(default=8000, init=False)  # Hz
-    window: int = field(default=256, init=False)  # samples: 32 ms
-    hop: int = field(default=64, init=False)  # samples: 8 ms
-    fft: int = field(default=512, init=False)  # points: the window is zero-padded
+    stft: STFT = field(default=STFT(), init=False)
     weighting_power: int = 1  # 1: the A-curve; 2: the A-curve squared
     compression: float = 0.5  # features are amplitudes to this power
     normalisation: str = "whitened innovations"  # or "maximum"
+
+    sample_rate = property(attrgetter("stft.sample_rate"), doc="8000 Hz")
+    window = property(attrgetter("stft.window"), doc="256 samples: 32 ms")
+    hop = property(attrgetter("stft.hop"), doc="64 samples: 8 ms")
+    fft = property(attrgetter("stft.fft"), doc="512 points: the window is zero-padded")
+    shape = property(attrgetter("stft.shape"), doc="hamming")
+    bins = property(attrgetter("stft.bins"), doc="257, from 0 Hz to 4 kHz")
+    taper = property(attrgetter("stft.taper"), doc="the window, (256,)")
+    middle = property(attrgetter("stft.middle"), doc="of the window, 127.5 samples after its first")
 
     def __post_init__(self):
         known = self.weighting_power in (1, 2) and isinstance(self.name, str)
@@ -72,7 +147,10 @@ class FeatureConfig:
 
     def to_dict(self):
         """Plain numbers and strings, ready for JSON."""
-        return asdict(self)
+        settings = asdict(self)
+        framing = settings.pop("stft")
+        del framing["shape"], framing["periodic"]  # the paper's, as those who wrote it down knew
+        return {"name": settings.pop("name"), **framing, **settings}
 
     @property
     def frames_per_second(self):
@@ -123,6 +201,7 @@ def magnitude_spectrogram(waveform, config):
     """|STFT| without centring or padding, shape (T, 257) with T = ⌊(n − 256) / 64⌋ + 1.
 
     waveform: (n,), n ≥ 256. The window is a symmetric Hamming window, zero-padded to 512 points.
+    Of any other STFT, `abs(inversion.stft(waveform, stft))` are the magnitudes.
     Paper, section 2.4.1. Notebook: 07, section 3.
     """
     frames = np.lib.stride_tricks.sliding_window_view(waveform, config.window)[:: config.hop]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cmc_helpers import features
 from cmc_helpers.features import (
     GROUP_WIDTHS,
+    STFT,
     FeatureConfig,
     Normaliser,
     a_weighting,
@@ -230,6 +231,60 @@ def test_a_waveform_without_features_is_refused(waveform, sentence):
 def test_a_config_survives_json(preset):
     config = FeatureConfig.preset(preset)
     assert FeatureConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_config_is_written_as_it_always_was():
+    """What runs and corpora keep: they are read again, and compared, for years."""
+    assert json.dumps(FeatureConfig().to_dict()) == (
+        '{"name": "default", "sample_rate": 8000, "window": 256, "hop": 64, "fft": 512, '
+        '"weighting_power": 1, "compression": 0.5, "normalisation": "whitened innovations"}'
+    )
+
+
+def test_a_config_is_as_its_settings_are_and_has_the_papers_transform():
+    assert {FeatureConfig.preset(p) for p in PRESETS for _ in range(2)} == {
+        FeatureConfig(p, **features.PRESETS[p]) for p in PRESETS
+    }
+    assert PAPER != FeatureConfig.preset("default")
+    for name in ("sample_rate", "window", "hop", "fft", "bins", "shape", "middle"):
+        assert getattr(PAPER, name) == getattr(STFT(), name)
+    np.testing.assert_array_equal(PAPER.taper, np.hamming(256))
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("shape", ["hamming", "hann"])
+@pytest.mark.parametrize("window", [4, 255, 1024])
+def test_a_window_is_scipys_and_its_middle_is_where_it_is_symmetric(shape, window, periodic):
+    stft = STFT(22050, window, 2, 1024, shape, periodic)
+    wanted = scipy.signal.get_window(shape, window, fftbins=periodic)
+    np.testing.assert_allclose(stft.taper, wanted, atol=1e-15)
+    offsets = np.arange(window) - stft.middle
+    heard = np.interp(-offsets, offsets, stft.taper)
+    np.testing.assert_allclose(heard[periodic:], stft.taper[periodic:], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "setting, sentence",
+    [
+        ({"sample_rate": 0}, "^the sample rate is 0: give it in Hz, above 0$"),
+        ({"sample_rate": np.nan}, "^the sample rate is nan"),
+        ({"window": 3}, "^the window is 3: give whole samples, at least 4$"),
+        ({"window": 256.0}, "^the window is 256.0: give whole samples"),
+        ({"hop": 0}, "^the hop is 0: give whole samples, from 1 to half the window's 256, for"),
+        ({"hop": 129}, "^the hop is 129"),
+        ({"hop": 64.5}, "^the hop is 64.5"),
+        ({"fft": 255}, "^the transform has 255 points: give a whole number, at least the window's"),
+        ({"shape": "kaiser"}, "^there is no window 'kaiser'; choose one of hamming, hann$"),
+    ],
+)
+def test_a_transform_that_cannot_be_is_refused(setting, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        STFT(**setting)
+
+
+def test_the_least_and_the_most_that_a_transform_can_have():
+    assert STFT(window=4, hop=2, fft=4).bins == 3
+    assert STFT(44100.0, np.int64(256), np.int64(1), 256).bins == 129
 
 
 def test_the_presets_are_the_three_of_the_project():

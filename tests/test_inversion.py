@@ -1,6 +1,8 @@
 """Magnitudes → waveform, against librosa, Griffin and Lim's theorem, and sounds that are known."""
 
+import inspect
 import itertools
+import re
 
 import librosa
 import numpy as np
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 from cmc_helpers import inversion
 from cmc_helpers.features import (
+    GROUP_WIDTHS,
+    STFT,
     FeatureConfig,
     extract_features,
     magnitude_spectrogram,
@@ -23,6 +27,7 @@ from cmc_helpers.inversion import (
     expand,
     fade,
     griffin_lim,
+    invert_bands,
     invert_features,
     invert_magnitudes,
     iterates,
@@ -223,7 +228,8 @@ def in_pieces(monkeypatch, method, frames, known, piece, **changes):
     wanted, settings = known(magnitudes), inversion._settings(method, changes)
     whole = after(settings.iterations, iterates(wanted, CONFIG, method, **changes))
     monkeypatch.setattr(inversion, "PIECE", piece)
-    return inversion._found(inversion._goal(wanted, settings), CONFIG, settings), whole
+    goal = inversion._goal(wanted, settings, inversion.search.reduction_of(wanted, CONFIG))
+    return inversion._found(goal, CONFIG, settings), whole
 
 
 @pytest.mark.slow
@@ -426,7 +432,9 @@ def test_magnitudes_are_as_precise_as_what_they_are_made_from(kind, computed):
 
 @pytest.mark.parametrize("width", [100, 257])
 def test_a_search_is_for_single_precision_whatever_is_given(width):
-    goal = inversion._goal(np.ones((2, width)), inversion._settings("pghi", {}))
+    wanted = np.ones((2, width))
+    reduction = inversion.search.reduction_of(wanted, CONFIG)
+    goal = inversion._goal(wanted, inversion._settings("pghi", {}), reduction)
     assert goal.wanted.dtype == goal.guess.dtype == np.float32
 
 
@@ -460,7 +468,7 @@ def test_an_iteration_asks_for_the_groups_and_for_its_share_of_the_shape(insiste
     rng = np.random.default_rng(0)
     spectra = (rng.normal(size=(9, 257)) + 1j * rng.normal(size=(9, 257))).astype(np.complex64)
     wanted, guess = rng.exponential(size=(9, 100)), rng.exponential(size=(9, 257))
-    goal = inversion.search.Goal(wanted, guess, insistence)
+    goal = inversion.search.Goal(wanted, inversion.OctaveGroups(), guess, insistence)
     found = goal.approach(slice(2, 7), spectra[2:7].copy())
     shape = (1 - insistence) * np.abs(spectra) + insistence * guess
     expected = match_groups(shape, wanted) * np.exp(1j * np.angle(spectra))
@@ -670,6 +678,285 @@ def test_what_are_not_magnitudes_is_refused(magnitudes, sentence):
 def test_an_unknown_expansion_is_refused():
     with pytest.raises(ValueError, match="no expansion 'magic'; choose one of repetition, linear"):
         invert_features(np.ones((5, 100)), CONFIG, expansion="magic")
+
+
+# ------------------------------------------------------------------------ any STFT, any filter bank
+
+TRANSFORMS = [
+    STFT(22050, 1024, 256, 2048, "hann", periodic=True),
+    STFT(44100, 2048, 512, 2048, "hann", periodic=True),
+    STFT(44100, 2048, 512, 4096, "hamming"),
+    STFT(16000, 400, 160, 512, "hann"),  # of speech recognition: the window is 2.5 hops
+    STFT(8000, 64, 32, 198, "hamming"),  # which has 100 bins, as many as there are features
+]
+
+
+def music(config, seconds=0.7):
+    """Three decaying notes with all their partials up to half the sample rate, and some breath."""
+    t = np.arange(round(seconds * config.sample_rate)) / config.sample_rate
+    x = 0.001 * np.random.default_rng(0).normal(size=len(t))
+    for onset, f in [(0.05, 220.0), (0.2, 277.18), (0.4, 329.63)]:
+        since = np.maximum(t - onset, 0)
+        for h in range(1, int(0.45 * config.sample_rate / f)):
+            x += np.exp(-(2 + h / 4) * since) * np.sin(2 * np.pi * f * h * since) / h
+    return 0.2 * x
+
+
+def error_of(found, config, magnitudes):
+    return spectral_convergence(magnitudes, np.abs(stft(found.astype(float), config)))
+
+
+def by_librosa(magnitudes, config):
+    """Griffin and Lim's 80 iterations of librosa, on the same frames."""
+    settings = dict(n_iter=80, momentum=0.99, n_fft=config.fft, hop_length=config.hop)
+    settings |= dict(win_length=config.window, window=config.taper, center=False)
+    rng = "rng" if "rng" in inspect.signature(librosa.griffinlim).parameters else "random_state"
+    found = librosa.griffinlim(magnitudes.T, **settings, **{rng: 0})
+    # librosa's frame begins where the transform does, and the window lies in its middle.
+    return found[(config.fft - config.window) // 2 :][: config.hop * (len(magnitudes) - 1)]
+
+
+@pytest.mark.parametrize("config", TRANSFORMS, ids=str)
+def test_any_stft_is_librosas_and_its_nearest_waveform_the_one_it_is_of(config):
+    x = music(config, 0.2)
+    spectra = stft(x, config)
+    assert spectra.shape == ((len(x) - config.window) // config.hop + 1, config.bins)
+    before = (config.fft - config.window) // 2  # librosa's window lies in its frame's middle
+    settings = dict(n_fft=config.fft, hop_length=config.hop, win_length=config.window)
+    padded = np.pad(x, (before, config.fft))
+    wanted = librosa.stft(padded, window=config.taper, center=False, **settings)
+    np.testing.assert_allclose(np.abs(spectra), np.abs(wanted.T[: len(spectra)]), atol=1e-5)
+    again = overlap_add(spectra, config)
+    assert len(again) == config.hop * (len(spectra) - 1) + config.window
+    inside = slice(config.window // 8, -(config.window // 8))
+    np.testing.assert_allclose(again[inside], x[: len(again)][inside], atol=1e-4)
+
+
+@pytest.mark.parametrize("config", TRANSFORMS[:3], ids=str)
+def test_any_magnitudes_come_back_nearer_than_by_librosa(config):
+    magnitudes = np.abs(stft(music(config), config))
+    ours = error_of(invert_magnitudes(magnitudes, config), config, magnitudes)
+    theirs = error_of(by_librosa(magnitudes, config), config, magnitudes)
+    assert ours < min(-32, theirs - 5), (ours, theirs)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("config", TRANSFORMS, ids=str)
+@pytest.mark.parametrize("frames", [1, 2, 9])
+def test_every_method_takes_any_stft_and_any_number_of_frames(method, config, frames):
+    magnitudes = np.random.default_rng(0).exponential(size=(frames, config.bins))
+    x = invert_magnitudes(magnitudes, config, method)
+    assert x.shape == (config.hop * (frames - 1) + config.window,) and np.isfinite(x).all()
+    silence = invert_magnitudes(np.zeros((frames, config.bins)), config, method)
+    np.testing.assert_array_equal(silence, 0)
+
+
+@pytest.mark.parametrize("start, worst", [(spsi, -10), (phase_gradient_heap_integration, -14)])
+@pytest.mark.parametrize("config", TRANSFORMS[:3], ids=str)
+def test_a_start_is_near_at_any_stft(config, start, worst):
+    magnitudes = np.abs(stft(music(config), config))
+    assert error_of(start(magnitudes, config), config, magnitudes) < worst
+
+
+def test_a_search_in_pieces_is_one_search_where_the_window_is_no_multiple_of_the_hop(monkeypatch):
+    config, few = TRANSFORMS[3], dict(iterations=6, reflections=3)
+    magnitudes = np.abs(stft(music(config, 2), config))
+    monkeypatch.setattr(transform, "BLOCK", 32)
+    whole = invert_magnitudes(magnitudes, config, **few)
+    monkeypatch.setattr(inversion, "PIECE", 64)
+    np.testing.assert_array_equal(invert_magnitudes(magnitudes, config, **few), whole)
+
+
+def test_spectra_of_librosa_come_back_as_the_docstring_says():
+    example = re.search(r"\n\n((?: {4}.*\n)+)", inspect.getdoc(invert_magnitudes) + "\n")[1]
+    names = {"STFT": STFT, "librosa": librosa, "invert_magnitudes": invert_magnitudes}
+    names["waveform"] = music(TRANSFORMS[0])
+    exec(inspect.cleandoc(example), names)
+    assert len(names["again"]) == len(names["waveform"])
+    settings = dict(n_fft=2048, hop_length=256, win_length=1024)
+    again = np.abs(librosa.stft(names["again"], **settings))
+    assert spectral_convergence(np.abs(names["spectra"]), again) < -30
+
+
+def mel(config, bands):
+    return librosa.filters.mel(sr=config.sample_rate, n_fft=config.fft, n_mels=bands)
+
+
+def constant_q(config):
+    """Ten bands in an octave from 55 Hz, bells whose width grows with their frequency."""
+    centres = 55 * 2 ** (np.arange(70) / 10)
+    hertz = np.linspace(0, config.sample_rate / 2, config.bins)
+    return np.exp(-np.square((hertz - centres[:, None]) / (0.06 * centres[:, None] + 5)))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize(
+    "config, matrix, worst",
+    [
+        (TRANSFORMS[0], mel(TRANSFORMS[0], 80), -25),
+        (TRANSFORMS[0], mel(TRANSFORMS[0], 128), -25),
+        (TRANSFORMS[2], mel(TRANSFORMS[2], 128), -25),
+        (TRANSFORMS[0], constant_q(TRANSFORMS[0]), -25),
+    ],
+)
+def test_bands_come_back(config, matrix, worst, power):
+    magnitudes = np.abs(stft(music(config), config))
+    bands = magnitudes**power @ matrix.T
+    found = invert_bands(bands, matrix, config, power)
+    again = np.abs(stft(found, config)) ** power @ matrix.T
+    assert spectral_convergence(bands ** (1 / power), again ** (1 / power)) < worst
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_mel_comes_back_nearer_than_by_librosa(power):
+    config, matrix = TRANSFORMS[0], mel(TRANSFORMS[0], 128)
+    magnitudes = np.abs(stft(music(config), config))
+    bands = magnitudes**power @ matrix.T
+    ours = invert_bands(bands, matrix, config, power)
+    least = librosa.feature.inverse.mel_to_stft(
+        bands.T, sr=config.sample_rate, n_fft=config.fft, power=power
+    )
+    theirs = by_librosa(least.T, config)
+    errors = [error_of(x, config, magnitudes) for x in (ours, theirs)]
+    assert errors[0] < errors[1] - 2, errors
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_twice_the_sound_has_four_times_the_power_in_its_bands(power):
+    config, matrix = TRANSFORMS[0], mel(TRANSFORMS[0], 80)
+    bands = np.abs(stft(music(config), config)) ** power @ matrix.T
+    once, louder = (invert_bands(g**power * bands, matrix, config, power) for g in (1, 2))
+    np.testing.assert_allclose(louder, 2 * once, atol=1e-6)
+
+
+def groups():
+    """The matrix of the features: means of the paper's groups."""
+    return np.repeat(np.eye(100), GROUP_WIDTHS, axis=0).T / GROUP_WIDTHS[:, None]
+
+
+def test_bands_that_do_not_overlap_are_held_to_as_the_features_groups_are():
+    rng = np.random.default_rng(0)
+    magnitudes, wanted = rng.exponential(size=(9, 257)), rng.exponential(size=(9, 100))
+    matrix = np.pad(groups(), ((0, 0), (0, 1)))  # of the last bin it knows nothing
+    gain = inversion.Filterbank(matrix, 1).gain(wanted, magnitudes)
+    found = match_groups(magnitudes, wanted)[:, :256]
+    np.testing.assert_allclose((gain * magnitudes)[:, :256], found, rtol=1e-5)
+    np.testing.assert_array_equal(gain[:, 256], 1)
+
+
+def divergence(wanted, found):
+    """Of Kullback and Leibler, for values that need not sum to 1."""
+    return (wanted * np.log(wanted / found) - wanted + found).sum()
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.sampled_from([1, 2]))
+def test_an_update_brings_the_bands_never_further_from_what_is_wanted(seed, bands, power):
+    """The theorem of Lee and Seung (2000), for any non-negative matrix."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.exponential(size=(bands, 12)) * (rng.random((bands, 12)) < 0.5)
+    matrix[:, 0] += 0.1  # no band of nothing
+    filterbank = inversion.Filterbank(matrix, power)
+    wanted, x = rng.exponential(size=(1, bands)), rng.exponential(size=(1, 12))
+    distances = []
+    for _ in range(6):
+        distances.append(divergence(wanted, x**power @ filterbank.weights))
+        x = x * filterbank.gain(wanted, x)
+    assert (np.diff(distances) <= 1e-5 * distances[0] + 1e-6).all()
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_what_a_filter_bank_says_of_magnitudes_leaves_them_alone(power):
+    config = TRANSFORMS[0]
+    magnitudes = np.abs(stft(music(config), config)) + 1e-3
+    filterbank = inversion.Filterbank(mel(config, 80), power)
+    means = filterbank.means(magnitudes**power @ mel(config, 80).T)
+    np.testing.assert_allclose(filterbank.gain(means, magnitudes), 1, rtol=1e-4)
+
+
+def test_a_band_of_each_bin_is_the_magnitudes_themselves():
+    magnitudes = np.random.default_rng(0).exponential(size=(300, 257)).astype(np.float32)
+    for power in (1, 2):
+        filterbank = inversion.Filterbank(3 * np.eye(257), power)
+        means = filterbank.means(3 * magnitudes**power)
+        np.testing.assert_allclose(filterbank.expand(means), magnitudes, rtol=1e-4)
+
+
+def test_bands_of_nothing_and_bins_that_none_hears_are_no_matter():
+    config = TRANSFORMS[0]
+    matrix = np.pad(mel(config, 80)[:40], ((0, 1), (0, 0)))  # up to 3 kHz, and an empty one
+    bands = np.abs(stft(music(config), config)) @ matrix.T
+    spectra = np.abs(stft(invert_bands(bands, matrix, config, 1), config))
+    beyond = np.flatnonzero(matrix.any(axis=0))[-1] + 8  # further away than a lobe reaches
+    assert spectra[:, beyond:].max() < 1e-3 * spectra.max()
+    changed = bands + np.eye(41)[40]  # what an empty band is said to hold
+    np.testing.assert_array_equal(
+        invert_bands(changed, matrix, config, 1), invert_bands(bands, matrix, config, 1)
+    )
+    silence = invert_bands(np.zeros((5, 41)), matrix, config)
+    np.testing.assert_array_equal(silence, 0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_takes_bands_and_the_same_bands_give_the_same_bytes(method):
+    config, matrix = TRANSFORMS[0], mel(TRANSFORMS[0], 80)
+    bands = np.abs(stft(music(config), config)) ** 2 @ matrix.T
+    first, second = (invert_bands(bands, matrix, config, 2, method, iterations=3) for _ in "ab")
+    assert np.isfinite(first).all() and first.tobytes() == second.tobytes()
+
+
+def test_whole_insistence_is_a_search_for_the_guess_from_bands_too():
+    config, matrix = TRANSFORMS[0], mel(TRANSFORMS[0], 80)
+    bands = np.abs(stft(music(config, 0.3), config)) @ matrix.T
+    filterbank = inversion.Filterbank(matrix, 1)
+    means = filterbank.means(bands)
+    guess = means.max() * filterbank.expand((means / means.max()).astype(np.float32))
+    found = invert_bands(bands, matrix, config, 1, "griffin-lim", iterations=9, insistence=1.0)
+    wanted = invert_magnitudes(guess, config, "griffin-lim", iterations=9)
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+ONES = np.ones((80, 1025))
+
+
+@pytest.mark.parametrize(
+    "bands, matrix, power, sentence",
+    [
+        (np.ones((5, 80)), np.ones((80, 513)), 2, r"shape \(bands, 1025\), a column .* 2048 point"),
+        (np.ones((5, 80)), np.ones(1025), 2, r"not \(1025,\)$"),
+        (np.ones((5, 80)), -ONES, 2, "^the matrix holds negative, NaN or infinite weights, or"),
+        (np.ones((5, 80)), ONES * np.nan, 2, "^the matrix holds"),
+        (np.ones((5, 80)), ONES * np.inf, 2, "^the matrix holds"),
+        (np.ones((5, 80)), 0 * ONES, 2, "none above 0"),
+        (np.ones((5, 80)), ONES, 0, "^the power is 0: give 1 for bands of magnitudes, 2 for power"),
+        (np.ones((5, 80)), ONES, np.inf, "^the power is inf"),
+        (np.ones((5, 79)), ONES, 2, r"^bands have the shape \(frames, 80\), not \(5, 79\)$"),
+        (np.ones((80, 5)), ONES, 2, r"not \(80, 5\): transpose them$"),
+        (np.ones((0, 80)), ONES, 2, r"not \(0, 80\)$"),
+        (
+            -np.ones((5, 80)),
+            ONES,
+            2,
+            "^the bands hold negative.* undo decibels or logarithms first",
+        ),
+        (np.full((5, 80), np.nan), ONES, 2, "^the bands hold negative, NaN"),
+    ],
+)
+def test_what_are_not_bands_is_refused(bands, matrix, power, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        invert_bands(bands, matrix, TRANSFORMS[0], power)
+
+
+def test_magnitudes_of_another_stft_are_refused_and_turned_ones_told_so():
+    with pytest.raises(ValueError, match=r"shape \(frames, 1025\), not \(5, 257\)$"):
+        invert_magnitudes(np.ones((5, 257)), TRANSFORMS[0])
+    with pytest.raises(ValueError, match=r"not \(1025, 5\): transpose them$"):
+        invert_magnitudes(np.ones((1025, 5)), TRANSFORMS[0])
+    with pytest.raises(ValueError, match="no method 'magic'"):
+        invert_magnitudes(np.ones((5, 1025)), TRANSFORMS[0], "magic")
+
+
+# ---------------------------------------------------------------------------- level and memory
 
 
 @pytest.mark.slow

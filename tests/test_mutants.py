@@ -52,5 +52,5 @@ def test_only_a_test_that_fails_or_never_ends_has_noticed():
 def test_a_package_is_tried_with_the_rooms_that_have_no_tests_of_their_own():
     assert mutants.paths_of("features") == ["cmc_helpers/features.py"]
     assert mutants.paths_of("analysis") == ["cmc_helpers/analysis/__init__.py"]
-    rooms = ["__init__", "expansion", "search", "starts", "transform"]
+    rooms = ["__init__", "expansion", "filterbank", "search", "starts", "transform"]
     assert mutants.paths_of("inversion") == [f"cmc_helpers/inversion/{r}.py" for r in rooms]

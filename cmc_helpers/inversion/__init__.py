@@ -1,7 +1,8 @@
 """Spectrogram → waveform: the missing phase is found again (paper, section 2.4.3).
 
-`invert_features` is the way back from features to sound, `invert_magnitudes` the way back from a
-full spectrogram; both take the name of a `Method`. A method is a waveform to begin with, found in
+`invert_features` is the way back from features to sound, `invert_magnitudes` from the magnitudes of
+any short-time Fourier transform, `invert_bands` from a mel spectrogram or what else a filter bank
+leaves of them. All take the name of a `Method`. A method is a waveform to begin with, found in
 one pass, and a number of iterations that make it fit better: first, perhaps, alternating
 reflections, then Griffin and Lim's.
 
@@ -17,9 +18,11 @@ import numpy as np
 from cmc_helpers.features import GROUP_WIDTHS, features_to_amplitudes, unweight
 from cmc_helpers.inversion import transform
 from cmc_helpers.inversion.expansion import EXPANSIONS as EXPANSIONS
-from cmc_helpers.inversion.expansion import expand
+from cmc_helpers.inversion.expansion import OctaveGroups
+from cmc_helpers.inversion.expansion import expand as expand
 from cmc_helpers.inversion.expansion import match_groups as match_groups
-from cmc_helpers.inversion.search import Goal, alternating_reflections, griffin_lim
+from cmc_helpers.inversion.filterbank import Filterbank
+from cmc_helpers.inversion.search import Goal, alternating_reflections, griffin_lim, reduction_of
 from cmc_helpers.inversion.starts import GAMMA as GAMMA
 from cmc_helpers.inversion.starts import (
     phase_gradient_heap_integration,
@@ -27,8 +30,8 @@ from cmc_helpers.inversion.starts import (
     spsi,
     time_delay_start,
 )
+from cmc_helpers.inversion.transform import neighbours, samples
 from cmc_helpers.inversion.transform import overlap_add as overlap_add
-from cmc_helpers.inversion.transform import samples
 from cmc_helpers.inversion.transform import stft as stft
 
 PIECE = 8192  # frames that are searched at once, 65 seconds; a multiple of `transform.BLOCK`
@@ -40,11 +43,11 @@ RINGING = 2  # seconds beyond which the A-curve, undone, rings 100 dB below the 
 class Method:
     """How a waveform is found: where the search begins, and how it goes on.
 
-    start: magnitudes (T, 257) and config → waveform. iterations: how many in all; the first of
+    start: magnitudes (T, bins) and config → waveform. iterations: how many in all; the first of
     them, `reflections`, are `alternating_reflections`, the others `griffin_lim` with `momentum`.
-    expansion: a name in `EXPANSIONS`, how 100 features become 257 magnitudes. insistence: how much
-    of the shape of those magnitudes inside a group every iteration asks for, from 0 (none: what
-    shape the waveform has is kept) to 1 (only them).
+    expansion: a name in `EXPANSIONS`, how 100 features become 257 magnitudes. insistence: where
+    magnitudes are a guess, of features or bands, how much of their shape inside a group or band
+    every iteration asks for, from 0 (none: what shape the waveform has is kept) to 1 (only them).
     """
 
     start: Callable
@@ -71,37 +74,82 @@ def invert_features(features, config, method="pghi-fast-griffin-lim", **changes)
     if not (np.isfinite(features).all() and np.isfinite(amplitudes).all()):
         raise ValueError("the features hold NaN or infinite values: no sound can be made of them")
     settings = _settings(method, changes)
-    goal = _goal(amplitudes, settings)
+    goal = _goal(amplitudes, settings, OctaveGroups(settings.expansion))
     del amplitudes  # of an hour of sound: 360 MB
     return fade(_unweighted(_found(goal, config, settings), config))
 
 
 def invert_magnitudes(magnitudes, config, method="pghi-fast-griffin-lim", **changes):
-    """Magnitudes (T, 257) → waveform (64 (T − 1) + 256,), in the same, weighted, domain.
+    """Magnitudes (T, bins) of any STFT → waveform (hop (T − 1) + window,), in the same domain.
 
-    method and changes as in `invert_features`. Raises ValueError for another shape, for values
-    that are negative, NaN or infinite, and for an unknown method.
+    config: the `features.STFT` that they are of, or a `FeatureConfig`, which has one. method and
+    changes as in `invert_features`. At both ends, where one window alone tells of a sound, it is
+    the least certain; under the feet of a Hann window it fades. Raises ValueError for another
+    shape, for values that are negative, NaN or infinite, and for an unknown method.
+
+    `abs(stft(waveform, config))` are such magnitudes. librosa's are turned round, its window is
+    periodic, and with `center=True` its frames begin half a window before the waveform does:
+
+        config = STFT(22050, window=1024, hop=256, fft=2048, shape="hann", periodic=True)
+        spectra = librosa.stft(waveform, n_fft=2048, hop_length=256, win_length=1024)
+        again = invert_magnitudes(abs(spectra).T, config)[512:][: len(waveform)]
     """
-    magnitudes = np.asarray(magnitudes)
-    bins = config.fft // 2 + 1
-    if magnitudes.ndim != 2 or magnitudes.shape[1] != bins or len(magnitudes) == 0:
-        raise ValueError(f"magnitudes have the shape (frames, {bins}), not {magnitudes.shape}")
-    if not (np.isfinite(magnitudes).all() and (magnitudes >= 0).all()):
-        raise ValueError("the magnitudes hold negative, NaN or infinite values: take absolute ones")
+    magnitudes = _non_negative("magnitudes", magnitudes, config.bins, "take absolute ones")
     settings = _settings(method, changes)
     return _found(_goal(magnitudes, settings), config, settings)
+
+
+def invert_bands(bands, matrix, config, power=2, method="pghi-fast-griffin-lim", **changes):
+    """Bands (T, bands) of a mel or other filter bank → waveform (hop (T − 1) + window,).
+
+    bands: |X|^power @ matrix.T of the magnitudes |X|. matrix: (bands, bins), non-negative, e.g.
+    `librosa.filters.mel(sr=22050, n_fft=2048, n_mels=80)`. power: 2 for power mel, librosa's and
+    torchaudio's default, 1 for magnitude mel; neither can be made of the other, so say which it is.
+    Decibels and logarithms have to be undone before, as by `librosa.db_to_power`. config: the
+    `features.STFT` of the magnitudes; frames are placed as in `invert_magnitudes`.
+
+    Every iteration asks for the bands, and the spectrum between them stays as the waveform has it.
+    method and changes as in `invert_features`, without `expansion`. Raises ValueError for another
+    shape of either array, for values that are negative, NaN or infinite, for a power not above 0,
+    and for an unknown method.
+    """
+    matrix = np.asarray(matrix, np.float64)
+    if matrix.ndim != 2 or matrix.shape[1] != config.bins:
+        raise ValueError(
+            f"the matrix has the shape (bands, {config.bins}), a column for each bin of the "
+            f"{config.fft} points, not {matrix.shape}"
+        )
+    if not (np.isfinite(matrix).all() and (matrix >= 0).all() and matrix.any()):
+        raise ValueError("the matrix holds negative, NaN or infinite weights, or none above 0")
+    if not 0 < power < np.inf:
+        raise ValueError(f"the power is {power}: give 1 for bands of magnitudes, 2 for power")
+    bands = _non_negative("bands", bands, len(matrix), "undo decibels or logarithms first")
+    settings, filterbank = _settings(method, changes), Filterbank(matrix, power)
+    return _found(_goal(filterbank.means(bands), settings, filterbank), config, settings)
 
 
 def iterates(wanted, config, method="pghi-fast-griffin-lim", **changes):
     """The waveforms of a search without end: the start, then one after each iteration.
 
-    wanted: features' amplitudes (T, 100) or magnitudes (T, 257). For error curves, and for those
+    wanted: magnitudes (T, bins), or features' amplitudes (T, 100). For error curves, and for those
     who want to stop on their own.
     """
     settings = _settings(method, changes)
-    goal = _goal(wanted, settings)
+    reduction = reduction_of(wanted, config, settings.expansion)
+    goal = _goal(wanted, settings, reduction)
     for waveform in _search(settings.start(goal.guess, config), goal, config, settings):
         yield waveform * goal.level
+
+
+def _non_negative(name, values, width, cure):
+    """The values as an array (T, width), or a ValueError with what is to be done."""
+    values = np.asarray(values)
+    if values.ndim != 2 or values.shape[1] != width or len(values) == 0:
+        turned = ": transpose them" if values.shape[:1] == (width,) else ""
+        raise ValueError(f"{name} have the shape (frames, {width}), not {values.shape}{turned}")
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ValueError(f"the {name} hold negative, NaN or infinite values: {cure}")
+    return values
 
 
 def _found(goal, config, settings):
@@ -111,7 +159,7 @@ def _found(goal, config, settings):
     on either side, and so many for each of them are searched along with a piece.
     """
     begin = settings.start(goal.guess, config)
-    found, reach = np.empty_like(begin), config.window // config.hop - 1
+    found, reach = np.empty_like(begin), neighbours(config)
     # Whole blocks, so that every frame is in the company that it would be in otherwise.
     margin = -(-reach * settings.iterations // transform.BLOCK) * transform.BLOCK
     for start in range(0, goal.frames, PIECE):
@@ -138,16 +186,20 @@ def _unweighted(waveform, config):
     return undone
 
 
-def _goal(wanted, settings):
-    """What is searched for: at a level of 1, for single precision has a range to keep."""
+def _goal(wanted, settings, reduction=None):
+    """What is searched for: at a level of 1, for single precision has a range to keep.
+
+    wanted: magnitudes (T, bins), or what `reduction` left of them.
+    """
     wanted = np.asarray(wanted)
     level = np.float64(wanted.max() or 1)
     scaled = np.empty(wanted.shape, np.float32)
     wanted = guess = np.divide(wanted, level, out=scaled, casting="same_kind")
-    if wanted.shape[1] == len(GROUP_WIDTHS):
-        guess = expand(wanted, settings.expansion)
-        wanted = wanted if settings.insistence < 1 else guess
-    return Goal(wanted, guess, settings.insistence, level)
+    if reduction:
+        guess, level = reduction.expand(wanted), level ** (1 / reduction.power)
+        if settings.insistence >= 1:
+            wanted, reduction = guess, None
+    return Goal(wanted, reduction, guess, settings.insistence, level)
 
 
 def _search(waveform, goal, config, settings):

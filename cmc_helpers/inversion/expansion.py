@@ -5,7 +5,25 @@ import functools
 import numpy as np
 
 from cmc_helpers.features import GROUP_WIDTHS, expand_magnitudes, reduce_magnitudes
-from cmc_helpers.inversion.transform import BLOCK
+from cmc_helpers.inversion.transform import BLOCK, TINY
+
+
+class OctaveGroups:
+    """The reduction of the features, and how a spectrum is held to it: see `Filterbank`."""
+
+    power = 1
+
+    def __init__(self, expansion="spline"):
+        self.expansion = expansion
+
+    def gain(self, wanted, magnitudes):
+        """What magnitudes (T, 257) are to be multiplied by for the group means (T, 100) wanted."""
+        scale = wanted / (reduce_magnitudes(magnitudes) + TINY)
+        return expand_magnitudes(scale.astype(np.float32))
+
+    def expand(self, means):
+        """Group means (T, 100) → magnitudes (T, 257) to begin with."""
+        return expand(means, self.expansion)
 
 
 def expand(amplitudes, expansion="spline"):

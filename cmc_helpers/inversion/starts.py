@@ -1,19 +1,23 @@
-"""Where a search begins: magnitudes (T, 257) → a waveform, found in one pass."""
+"""Where a search begins: magnitudes (T, bins) → a waveform, found in one pass."""
 
 import functools
 import itertools
 
 import numpy as np
 
-from cmc_helpers.inversion.transform import BLOCK, OverlapAdd
+from cmc_helpers.inversion.transform import BLOCK, FOOT, OverlapAdd
 
 SEGMENT = 2048  # frames whose phase gradient is integrated at once: 16 seconds
 SILENT = 1e-6  # 120 dB below the loudest: phases there are not worth an integral
 
-# Of a Gaussian window that resembles a Hamming window W samples long, in units of W². Průša, Balazs
-# and Søndergaard (2017), table I, give 0.29794; this one comes a decibel nearer, on synthetic
-# instruments as on others (`tools/benchmarks/inversion.py`).
+# γ of the Gaussian window that resembles one of W samples, in units of W². Průša, Balazs and
+# Søndergaard (2017), table I, give 0.29794 for Hamming and 0.25645 for Hann; those that
+# `tools/benchmarks/inversion.py` finds come a decibel or two nearer, on synthetic instruments as on
+# others. They hold for a transform of 2 W points; where bins lie further apart, the flanks of a
+# lobe, measured from bin to bin, seem steeper than they are.
 GAMMA = 0.27
+GAMMAS = {"hamming": GAMMA, "hann": 0.215}
+STEEPER = 0.18  # by 1 + 0.18 (W / points)²
 
 
 def random_phase(magnitudes, config):
@@ -33,11 +37,13 @@ def time_delay_start(magnitudes, config):
     it correlates best with what has been summed so far (Slaney, Naar and Lyon, ICASSP 1994).
     """
     window, hop = config.window, config.hop
-    overlap, middle = window - hop, config.fft // 2 - window // 2
+    overlap, margin = window - hop, config.fft // 2 - window // 2
+    room = max(overlap // 2 - margin, 0)  # beyond a transform that hardly exceeds the window
+    middle = margin + room
     waveform = np.zeros(window + hop * (len(magnitudes) - 1))
-    weights = np.zeros_like(waveform)
+    weights, taper = np.zeros_like(waveform), config.taper
     for t, frame in enumerate(magnitudes):
-        pulse = np.fft.fftshift(np.fft.irfft(frame, config.fft))
+        pulse = np.pad(np.fft.fftshift(np.fft.irfft(frame, config.fft)), room)
         here = slice(t * hop, t * hop + window)
         summed = waveform[here][:overlap]
         reach = slice(middle - overlap // 2, middle + overlap + overlap // 2)
@@ -45,8 +51,8 @@ def time_delay_start(magnitudes, config):
         # Without a predecessor, or where all is silent, every delay is as good: stay in place.
         delay = np.argmax(likeness) - overlap // 2 if likeness.any() else 0
         waveform[here] += pulse[middle + delay : middle + delay + window]
-        weights[here] += np.hamming(window)
-    return waveform / weights
+        weights[here] += taper
+    return waveform / np.maximum(weights, FOOT**0.5)
 
 
 def spsi(magnitudes, config):
@@ -106,8 +112,9 @@ def phase_gradient_heap_integration(magnitudes, config):
 
 
 def _phase_gradient(logarithms, config):
-    """The phase's change per hop and per bin, (T, 257) each; phases count from a frame's middle."""
-    gamma = GAMMA * config.window**2
+    """The phase's change per hop and per bin, (T, bins); phases count from a frame's middle."""
+    steeper, usual = (1 + STEEPER * r**2 for r in (config.window / config.fft, 1 / 2))
+    gamma = GAMMAS[config.shape] * steeper / usual * config.window**2
     slope_in_time = np.zeros_like(logarithms)
     slope_in_time[1:-1] = (logarithms[2:] - logarithms[:-2]) / 2
     slope_in_frequency = np.zeros_like(logarithms)
@@ -148,6 +155,6 @@ def _compiled_heap_integration():
 
 
 def _from_the_middle(magnitudes, phases, config):
-    """Spectra of frames whose phases (T, 257) count from the window's middle, not its beginning."""
-    delay = np.pi * (config.window - 1) / config.fft * np.arange(magnitudes.shape[1])
+    """Spectra of frames whose phases (T, bins) count from the middle of the window."""
+    delay = 2 * np.pi * config.middle / config.fft * np.arange(magnitudes.shape[1])
     return magnitudes * np.exp(1j * (phases - delay).astype(np.float32))

@@ -3,21 +3,29 @@
 import numpy as np
 
 BLOCK = 256  # frames that are transformed at once: their spectra stay in the processor's cache
+TINY = np.float32(1e-30)  # what is divided by is never quite 0
+
+# What a sum of squared windows counts as at least. At the ends of a sound one window alone is
+# left, and a Hann window falls to 0 there: the first and last samples fade, where a division by
+# nearly nothing would make noise of them. The end of a Hamming window, squared, is 0.0064.
+FOOT = np.float32(0.005)
 
 
 def stft(waveform, config):
-    """The spectra (T, 257) of which `features.magnitude_spectrogram` shows the magnitudes.
+    """Waveform (n,) → spectra (T, bins), T = ⌊(n − window) / hop⌋ + 1, without padding.
 
-    waveform: (n,), float32 or float64; the spectra are complex numbers of the same precision.
+    Their absolute values are what `invert_magnitudes` takes; with the features' config, those of
+    `features.magnitude_spectrogram`. waveform: float32 or float64, n ≥ window; the spectra are
+    complex numbers of the same precision. config: an `STFT`, or a `FeatureConfig`.
     """
     import scipy.fft
 
     frames = np.lib.stride_tricks.sliding_window_view(waveform, config.window)[:: config.hop]
-    return scipy.fft.rfft(frames * np.hamming(config.window).astype(waveform.dtype), config.fft)
+    return scipy.fft.rfft(frames * config.taper.astype(waveform.dtype), config.fft)
 
 
 def overlap_add(spectra, config):
-    """The waveform whose STFT is nearest to `spectra` (T, 257): Griffin and Lim (1984), eq. 6."""
+    """The waveform whose STFT is nearest to `spectra` (T, bins): Griffin and Lim (1984), eq. 6."""
     waveform = OverlapAdd(len(spectra), config)
     waveform.add(0, spectra)
     return waveform.finished()
@@ -27,8 +35,9 @@ class OverlapAdd:
     """Frames come in blocks, are windowed, added where they belong, and divided by Σ window²."""
 
     def __init__(self, frames, config):
-        self.config, self.window = config, np.hamming(config.window).astype(np.float32)
-        self.hops = np.zeros((frames + config.window // config.hop - 1, config.hop), np.float32)
+        self.config, self.window = config, config.taper.astype(np.float32)
+        self.frames = frames
+        self.hops = np.zeros((frames + neighbours(config), config.hop), np.float32)
 
     def add(self, start, spectra):
         import scipy.fft
@@ -38,15 +47,25 @@ class OverlapAdd:
         self._overlap(self.hops[start:], frames)
 
     def _overlap(self, hops, frames):
-        parts = frames.reshape(len(frames), -1, self.config.hop)
+        config = self.config
+        beyond = (neighbours(config) + 1) * config.hop - config.window
+        if beyond:  # the window is no multiple of the hop
+            frames = np.pad(frames, ((0, 0), (0, beyond)))
+        parts = frames.reshape(len(frames), -1, config.hop)
         for i in range(parts.shape[1]):
             hops[i : i + len(parts)] += parts[:, i]
 
     def finished(self):
-        count = len(self.hops) - self.config.window // self.config.hop + 1
         weights = np.zeros_like(self.hops)
-        self._overlap(weights, np.broadcast_to(self.window**2, (count, self.config.window)))
-        return (self.hops / weights).ravel()
+        shape = self.frames, self.config.window
+        self._overlap(weights, np.broadcast_to(self.window**2, shape))
+        waveform = (self.hops / np.maximum(weights, FOOT)).ravel()
+        return waveform[samples(slice(0, self.frames), self.config)]
+
+
+def neighbours(config):
+    """How many frames after it share samples with a frame."""
+    return -(-config.window // config.hop) - 1
 
 
 def blocks(waveform, frames, config):

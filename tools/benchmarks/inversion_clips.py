@@ -1,7 +1,8 @@
 """Thirteen clips of different instruments for `inversion.py`, made from nothing but random seeds.
 
-Ten seconds each at 8 kHz: our piano and singer, nine instruments that are sums of partials, drums
-that are bursts of noise, and a quick voice with consonants, for speech.
+Ten seconds each at 8 kHz, or at a higher rate: our piano and singer, nine instruments that are sums
+of 79 partials, drums that are bursts of noise, and a quick voice with consonants, for speech.
+Partials and noise reach up to half the rate; our piano ends at 10 kHz.
 """
 
 import sys
@@ -47,17 +48,17 @@ TIMBRES = {
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
 
 
-def clips(seconds=10):
+def clips(seconds=10, rate=RATE):
     """Name → waveform (64·k + 256,), peak 0.7; the same ones every time."""
     made = {
-        "piano": _on_strings(seconds),
-        "singer": _sung(seconds, quickest=0.4, consonants=0.0),
-        "speech": _sung(seconds, quickest=0.12, consonants=0.3),
-        "drums": _drums(seconds),
+        "piano": _on_strings(seconds, rate),
+        "singer": _sung(seconds, rate, quickest=0.4, consonants=0.0),
+        "speech": _sung(seconds, rate, quickest=0.12, consonants=0.3),
+        "drums": _drums(seconds, rate),
     }
     for seed, (name, timbre) in enumerate(TIMBRES.items()):
-        made[name] = _play(timbre, seconds, np.random.default_rng(seed))
-    samples = (round(seconds * RATE) - 256) // 64 * 64 + 256
+        made[name] = _play(timbre, seconds, rate, np.random.default_rng(seed))
+    samples = (round(seconds * rate) - 256) // 64 * 64 + 256
     return {name: 0.7 * x[:samples] / np.abs(x[:samples]).max() for name, x in made.items()}
 
 
@@ -70,24 +71,24 @@ def _melody(seconds, rng, quickest):
         start, degree = start + duration, int(np.clip(degree + rng.integers(-3, 4), 0, 9))
 
 
-def _play(timbre, seconds, rng):
-    sound = np.zeros(round((seconds + 2) * RATE))
+def _play(timbre, seconds, rate, rng):
+    sound = np.zeros(round((seconds + 2) * rate))
     for start, duration, degree in _melody(seconds, rng, 0.25):
         for third in range(timbre.together):
             pitch = timbre.lowest + SCALE[(degree + 2 * third) % 10]
-            tone = rng.uniform(0.3, 1) * _tone(timbre, pitch, duration, rng)
-            first = round(start * RATE)
+            tone = rng.uniform(0.3, 1) * _tone(timbre, pitch, duration, rate, rng)
+            first = round(start * rate)
             sound[first : first + len(tone)] += tone[: len(sound) - first]
     return sound
 
 
-def _tone(timbre, pitch, duration, rng):
-    t = np.arange(round((duration + 0.1) * RATE)) / RATE
+def _tone(timbre, pitch, duration, rate, rng):
+    t = np.arange(round((duration + 0.1) * rate)) / rate
     bend = timbre.vibrato * np.sin(2 * np.pi * 5.5 * t) * np.minimum(t / 0.3, 1)
-    turns = np.cumsum(frequency(pitch + bend)) / RATE
+    turns = np.cumsum(frequency(pitch + bend)) / rate
     n = np.arange(1, 80)
     ratios = n**timbre.stretch
-    n, ratios = (v[ratios * frequency(pitch + timbre.vibrato) < 3900] for v in (n, ratios))
+    n, ratios = (v[ratios * frequency(pitch + timbre.vibrato) < 0.4875 * rate] for v in (n, ratios))
     amplitudes = n**-timbre.slope * np.where(n % 2, 1, timbre.even)
     phases = rng.random(len(n))
     tone = sum(
@@ -98,41 +99,41 @@ def _tone(timbre, pitch, duration, rng):
     return tone * np.minimum(t / timbre.attack, 1) * np.clip((t[-1] - t) / 0.08, 0, 1)
 
 
-def _on_strings(seconds):
+def _on_strings(seconds, rate):
     rng = np.random.default_rng(100)
     notes = [
         Note(start, duration, 48 + SCALE[(degree + step) % 10], rng.uniform(0.3, 0.9))
         for start, duration, degree in _melody(seconds, rng, 0.25)
         for step in (0, 4)
     ]
-    return piano(notes, RATE)
+    return piano(notes, rate)
 
 
-def _sung(seconds, quickest, consonants):
+def _sung(seconds, rate, quickest, consonants):
     rng = np.random.default_rng(200)
     notes, vowels = [], []
     for start, duration, degree in _melody(seconds, rng, quickest):
         notes.append(Note(start, 0.8 * duration, 48 + SCALE[degree] / 2, rng.uniform(0.5, 1)))
         vowels.append(rng.choice([*FORMANTS]))
-    voice = singer(notes, vowels, RATE)
+    voice = singer(notes, vowels, rate)
     for note in notes:
-        hiss = np.diff(rng.normal(size=round(0.06 * RATE))) * np.hanning(round(0.06 * RATE) - 1)
-        first = max(0, round(note.start * RATE) - len(hiss))
+        hiss = np.diff(rng.normal(size=round(0.06 * rate))) * np.hanning(round(0.06 * rate) - 1)
+        first = max(0, round(note.start * rate) - len(hiss))
         voice[first : first + len(hiss)] += consonants * rng.uniform(0, 0.5) * hiss
     return voice
 
 
-def _drums(seconds):
+def _drums(seconds, rate):
     """A kick that falls in pitch, a snare, a hi-hat."""
     rng = np.random.default_rng(300)
-    sound = np.zeros(round((seconds + 1) * RATE))
-    t = np.arange(round(0.3 * RATE)) / RATE
+    sound = np.zeros(round((seconds + 1) * rate))
+    t = np.arange(round(0.3 * rate)) / rate
     for beat, start in enumerate(np.arange(0, seconds, 0.125)):
         noise = rng.normal(size=len(t))
         hat = 0.15 * np.diff(noise, prepend=0) * np.exp(-60 * t)
         kick = np.sin(2 * np.pi * (50 * t + 4 * (1 - np.exp(-25 * t)))) * np.exp(-12 * t)
         snare = 0.4 * noise * np.exp(-20 * t) + 0.3 * np.sin(2 * np.pi * 190 * t) * np.exp(-25 * t)
         hit = hat + (beat % 4 == 0) * kick + (beat % 8 == 4) * snare
-        first = round(start * RATE)
+        first = round(start * rate)
         sound[first : first + len(t)] += rng.uniform(0.5, 1) * hit
     return sound
