@@ -71,6 +71,24 @@ def test_a_small_run_writes_the_tables_and_ours_beats_the_papers(inversion, tmp_
     assert means[limit] > -30  # and is another sound all the same
 
 
+@pytest.mark.weekly
+@pytest.mark.slow
+def test_at_higher_rates_ours_is_nearer_than_librosa(benchmark, tmp_path, capsys):
+    any_spectrogram = benchmark("any_spectrogram")
+    output = tmp_path / "table.md"
+    any_spectrogram.main(["--seconds", "1", "--clips", "flute", "--output", str(output)])
+    text = output.read_text("utf-8")
+    assert text in capsys.readouterr().out + "\n"
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if " kHz, " in line]
+    means = {row[0]: float(row[2]) for row in rows if len(row) == 7}
+    assert len(means) == 2 * (3 + 2 + 2)
+    for title, margin in {"magnitudes": 5, "mel 128": 1, "mel 80": 0}.items():
+        for rate in ("22.05", "44.1"):
+            start = f"{rate} kHz, {title}: librosa"
+            theirs = next(error for label, error in means.items() if label.startswith(start))
+            assert means[f"**{rate} kHz, {title}: ours**"] < theirs - margin
+
+
 @pytest.mark.slow
 def test_a_folder_without_recordings_is_named(inversion, tmp_path):
     (tmp_path / "notes.txt").write_text("no sound", "utf-8")

@@ -11,6 +11,7 @@ import pytest
 from notebook_rules import LESSONS, ROOT
 from servers import start
 
+from cmc_helpers import inversion
 from cmc_helpers.audio import read_audio
 
 
@@ -90,26 +91,32 @@ def _scripts(folder):
 
 
 def program(number):
-    """One of the two programs on the first page."""
+    """One of the three programs on the first page."""
     text = (ROOT / "README.md").read_text("utf-8")
     programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(programs) == 2
+    assert len(programs) == 3
     return programs[number]
 
 
 @pytest.mark.slow
-def test_the_program_on_it_makes_music(tmp_path, monkeypatch):
-    music = program(0)
+def test_the_programs_on_it_make_music_and_spectrograms_sound_again(tmp_path, monkeypatch):
+    music, again = program(0), program(1)
+    assert len(again.split("\n\n")[1].splitlines()) <= 6
     assert len(music.split("\n\n")[1].splitlines()) <= 6 and "frames(10)" in music
     monkeypatch.chdir(tmp_path)
     exec(music.replace("frames(10)", "frames(1)"), {})
     music = read_audio("music.wav")
     assert len(music) == pytest.approx(8000, abs=300) and np.abs(music).max() > 0.01
+    names = {}
+    exec(again, names)
+    for made, nearer in {"again.wav": -25, "from_mel.wav": -15}.items():
+        spectra = abs(inversion.stft(read_audio(made, 22050), names["stft"]))
+        assert inversion.spectral_convergence(names["magnitudes"], spectra) < nearer
 
 
 @pytest.mark.keras
 def test_the_model_on_it_is_trained_saved_and_drawn_from(tmp_path, monkeypatch):
-    model = program(1)
+    model = program(2)
     assert len(model.replace("\n\n", "\n").splitlines()) <= 10 and "epochs=200" in model
     monkeypatch.chdir(tmp_path)
     names = {}

@@ -281,9 +281,11 @@ def test_islands_in_silence_are_integrated_too():
         assert loss(part, x[64 * first : 64 * (first + 40) + 256]) < -20
 
 
-def test_phases_count_from_the_middle_of_the_window():
+@pytest.mark.parametrize("config, first", [(CONFIG, 0), (STFT(shape="hann", periodic=True), 1)])
+def test_phases_count_from_the_middle_of_the_window(config, first):
+    """Of a periodic window, too, which is symmetric from its second sample on."""
     bell = np.exp(-((np.arange(257) - 60.0) ** 2) / 200)[None]
-    frame = np.fft.irfft(starts._from_the_middle(bell, np.zeros((1, 257)), CONFIG)[0])[:256]
+    frame = np.fft.irfft(starts._from_the_middle(bell, np.zeros((1, 257)), config)[0])[first:256]
     np.testing.assert_allclose(frame, frame[::-1], atol=1e-6)
 
 
@@ -756,6 +758,16 @@ def test_every_method_takes_any_stft_and_any_number_of_frames(method, config, fr
 def test_a_start_is_near_at_any_stft(config, start, worst):
     magnitudes = np.abs(stft(music(config), config))
     assert error_of(start(magnitudes, config), config, magnitudes) < worst
+
+
+def test_a_transform_without_padding_sees_steeper_flanks(monkeypatch):
+    config = TRANSFORMS[1]
+    magnitudes = np.abs(stft(music(config), config))
+    heeded = phase_gradient_heap_integration(magnitudes, config)
+    monkeypatch.setattr(starts, "STEEPER", 0)
+    ignored = phase_gradient_heap_integration(magnitudes, config)
+    heeded, ignored = (error_of(x, config, magnitudes) for x in (heeded, ignored))
+    assert heeded < ignored - 0.5, (heeded, ignored)
 
 
 def test_a_search_in_pieces_is_one_search_where_the_window_is_no_multiple_of_the_hop(monkeypatch):

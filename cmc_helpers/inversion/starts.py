@@ -11,10 +11,10 @@ SEGMENT = 2048  # frames whose phase gradient is integrated at once: 16 seconds
 SILENT = 1e-6  # 120 dB below the loudest: phases there are not worth an integral
 
 # γ of the Gaussian window that resembles one of W samples, in units of W². Průša, Balazs and
-# Søndergaard (2017), table I, give 0.29794 for Hamming and 0.25645 for Hann; those that
-# `tools/benchmarks/inversion.py` finds come a decibel or two nearer, on synthetic instruments as on
-# others. They hold for a transform of 2 W points; where bins lie further apart, the flanks of a
-# lobe, measured from bin to bin, seem steeper than they are.
+# Søndergaard (2017), table I, give 0.29794 for Hamming and 0.25645 for Hann; these come nearer, on
+# synthetic instruments as on others (`tools/benchmarks/inversion.py`, `tools/benchmarks/any_spectrogram.py`).
+# They hold for a transform of 2 W points; where bins lie further apart, the flanks of a lobe,
+# measured from bin to bin, seem steeper than they are.
 GAMMA = 0.27
 GAMMAS = {"hamming": GAMMA, "hann": 0.215}
 STEEPER = 0.18  # by 1 + 0.18 (W / points)²

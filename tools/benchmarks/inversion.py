@@ -42,6 +42,7 @@ from cmc_helpers.inversion import (
     invert_magnitudes,
     overlap_add,
     spectral_convergence,
+    starts,
     stft,
 )
 from cmc_helpers.terminal import terminal_progress
@@ -78,7 +79,7 @@ def full(method, **changes):
 
 
 def with_published_gamma(waveform, magnitudes, features):
-    with mock.patch("cmc_helpers.inversion.starts.GAMMA", 0.29794):
+    with mock.patch.dict(starts.GAMMAS, hamming=0.29794):
         return invert_magnitudes(magnitudes, CONFIG)
 
 
@@ -176,8 +177,7 @@ def recordings(folder, seconds):
 
 def report(sounds, command):
     """Measure everything; returns Markdown."""
-    parts = [f"{datetime.date.today()}, `{command}`, one thread of {processor()}"]
-    parts[0] += "; " + ", ".join(f"{p} {version(p)}" for p in ("numpy", "scipy", "librosa"))
+    parts = [origin(command)]
     names = ("librosa.griffinlim, momentum 0.99", "librosa mel_to_audio, power 1")
     titles = "From the full magnitudes", "From the 100 features"
     for title, methods, yardstick in zip(titles, (FULL, REDUCED), names, strict=True):
@@ -219,9 +219,9 @@ def compiled(method):
     method(noise, magnitudes, reduce_magnitudes(magnitudes))
 
 
-def table(results, yardstick):
+def table(results, yardstick, reduced="features"):
     lines = [
-        "| | median | mean | worst | features | ms/s | × librosa |",
+        f"| | median | mean | worst | {reduced} | ms/s | × librosa |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     reference = np.mean([milliseconds for _, _, milliseconds in results[yardstick]])
@@ -233,6 +233,12 @@ def table(results, yardstick):
             f"| {milliseconds.mean() / reference:.2f} |"
         )
     return "\n".join(lines)
+
+
+def origin(command):
+    """What goes above the tables: the date, the command, the machine, the libraries."""
+    versions = ", ".join(f"{p} {version(p)}" for p in ("numpy", "scipy", "librosa"))
+    return f"{datetime.date.today()}, `{command}`, one thread of {processor()}; {versions}"
 
 
 def processor():
