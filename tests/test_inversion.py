@@ -894,6 +894,21 @@ def test_a_band_of_each_bin_is_the_magnitudes_themselves():
         np.testing.assert_allclose(filterbank.expand(means), magnitudes, rtol=1e-4)
 
 
+@pytest.mark.parametrize("power", [1, 2])
+def test_bands_that_are_all_alike_are_alike_from_the_first(monkeypatch, power):
+    monkeypatch.setattr(inversion.filterbank, "UPDATES", 0)
+    matrix = mel(TRANSFORMS[0], 80)
+    guess = inversion.Filterbank(matrix, power).expand(np.full((3, 80), 0.5**power, np.float32))
+    np.testing.assert_allclose(guess[:, matrix.any(axis=0)], 0.5, rtol=1e-5)
+
+
+def test_a_hundred_bins_are_no_features():
+    config = TRANSFORMS[4]
+    magnitudes = np.abs(stft(music(config), config))
+    found = after(5, iterates(magnitudes, config))
+    np.testing.assert_array_equal(found, invert_magnitudes(magnitudes, config, iterations=5))
+
+
 def test_bands_of_nothing_and_bins_that_none_hears_are_no_matter():
     config = TRANSFORMS[0]
     matrix = np.pad(mel(config, 80)[:40], ((0, 1), (0, 0)))  # up to 3 kHz, and an empty one
