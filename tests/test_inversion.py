@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from cmc_helpers import inversion
 from cmc_helpers.features import (
@@ -930,6 +931,16 @@ def test_every_method_takes_bands_and_the_same_bands_give_the_same_bytes(method)
     bands = np.abs(stft(music(config), config)) ** 2 @ matrix.T
     first, second = (invert_bands(bands, matrix, config, 2, method, iterations=3) for _ in "ab")
     assert np.isfinite(first).all() and first.tobytes() == second.tobytes()
+
+
+def test_bands_give_the_same_bytes_on_any_number_of_threads():
+    config, matrix = TRANSFORMS[0], mel(TRANSFORMS[0], 80)
+    bands = np.abs(stft(music(config), config)) ** 2 @ matrix.T
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(invert_bands(bands, matrix, config).tobytes())
+    assert found[0] == found[1]
 
 
 def test_whole_insistence_is_a_search_for_the_guess_from_bands_too():

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cmc_helpers.features import GROUP_WIDTHS, features_to_amplitudes, unweight
 from cmc_helpers.inversion import transform
@@ -125,7 +126,8 @@ def invert_bands(bands, matrix, config, power=2, method="pghi-fast-griffin-lim",
         raise ValueError(f"the power is {power}: give 1 for bands of magnitudes, 2 for power")
     bands = _non_negative("bands", bands, len(matrix), "undo decibels or logarithms first")
     settings, filterbank = _settings(method, changes), Filterbank(matrix, power)
-    return _found(_goal(filterbank.means(bands), settings, filterbank), config, settings)
+    with threadpool_limits(1):  # the same sums on any number of cores
+        return _found(_goal(filterbank.means(bands), settings, filterbank), config, settings)
 
 
 def iterates(wanted, config, method="pghi-fast-griffin-lim", **changes):
