@@ -32,8 +32,8 @@ def expand(amplitudes, expansion="spline"):
     expansion: "repetition" is the pseudo-inverse, a staircase; "linear" and "spline" draw a curve
     through the groups' centres and rescale it in every group. The spline is cubic in the logarithm
     of the amplitudes, because the window's main lobe, which every partial becomes, is nearly a
-    Gaussian bell, and the logarithm of a bell is a parabola. `tools/benchmarks/inversion.py` measures
-    what each is worth. Raises ValueError for an unknown name.
+    Gaussian bell, and the logarithm of a bell is a parabola. `tools/benchmarks/inversion.py`
+    measures what each is worth. Raises ValueError for an unknown name.
     """
     if expansion not in EXPANSIONS:
         raise ValueError(

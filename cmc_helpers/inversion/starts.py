@@ -12,7 +12,7 @@ SILENT = 1e-6  # 120 dB below the loudest: phases there are not worth an integra
 
 # γ of the Gaussian window that resembles one of W samples, in units of W². Průša, Balazs and
 # Søndergaard (2017), table I, give 0.29794 for Hamming and 0.25645 for Hann; these come nearer, on
-# synthetic instruments as on others (`tools/benchmarks/inversion.py`, `tools/benchmarks/any_spectrogram.py`).
+# synthetic instruments as on others (`inversion.py` and `any_spectrogram.py` in tools/benchmarks).
 # They hold for a transform of 2 W points; where bins lie further apart, the flanks of a lobe,
 # measured from bin to bin, seem steeper than they are.
 GAMMA = 0.27

@@ -107,11 +107,11 @@ def report(seconds, names, command):
                 errors = "; ".join(f"{name} {a[0]:.1f}, {b[0]:.1f}" for name, a, b in pairs)
                 each.append(f"Each clip, {title}, by librosa and by ours: {errors} dB.")
     framings = "; ".join(
-        f"at {c.sample_rate / 1000:g} kHz {c.shape.capitalize()} windows of {c.window} samples, "
-        f"hops of {c.hop}, transforms of {c.fft} points"
+        f"{c.shape.capitalize()} windows of {c.window} samples, hops of {c.hop} and transforms of "
+        f"{c.fft} points at {c.sample_rate / 1000:g} kHz"
         for c in CONFIGS
     )
-    return "\n\n".join([origin(command), f"There are {framings}.", "\n".join(lines), *each])
+    return "\n\n".join([origin(command), f"{framings}.", "\n".join(lines), *each])
 
 
 def compared(title, sounds, bands, config):
