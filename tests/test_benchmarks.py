@@ -90,6 +90,16 @@ def test_at_higher_rates_ours_is_nearer_than_librosa(benchmark, tmp_path, capsys
 
 
 @pytest.mark.slow
+def test_speed_is_told_beside_what_the_matrices_allow(benchmark, capsys):
+    benchmark("speed").main(["--seconds", "0.2"])
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("matrix products alone", "sample", "tempered", "exact"):
+        one, many = (line for line in lines if line.startswith(name))
+        assert " 1 at once: " in one and " 16 at once: " in many
+        assert one.endswith("% of the limit") and many.endswith("% of the limit")
+
+
+@pytest.mark.slow
 def test_a_folder_without_recordings_is_named(inversion, tmp_path):
     (tmp_path / "notes.txt").write_text("no sound", "utf-8")
     with pytest.raises(SystemExit, match="holds no recording that can be read"):

@@ -1,8 +1,9 @@
 """Let a trained network go on by itself: step, choose, feed back (paper, section 2.2).
 
 The state (h, c) of every layer is carried from frame to frame, so each frame costs one step. A
-network that only plays needs no TensorFlow: the steps are NumPy's. The random numbers are drawn
-whether a strategy uses them or not, so the same seed means the same ones at every position of τ.
+network that only plays needs no TensorFlow: the steps are NumPy's, and in long pieces their loops
+are compiled (`fused`), to the same bits. The random numbers are drawn whether a strategy uses them
+or not, so the same seed means the same ones at every position of τ.
 
 Notebook: 10.
 """
@@ -15,7 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from cmc_helpers import mixtures, networks
 
+LONG = 2000  # steps that a process has taken when it is worth while to import numba
 _REPORT = 25  # steps between two reports of progress
+_taken = 0
 
 
 class Generated(NamedTuple):
@@ -86,20 +89,29 @@ def generate(
     total = -(-steps // together)
     streams = [np.random.default_rng([seed, number]) for number in range(sequences)]
     others = [np.random.default_rng([seed, number, 1]) for number in range(sequences)]
+    random_numbers = _random_numbers(streams, run.network.width)
+    other_uniforms = _uniforms(others)
     vectors = np.empty((total, sequences, run.network.width), np.float32)
     components = np.empty((total, sequences), int)
     drawn = np.full(sequences, -1)  # rows of the residuals
     # One thread: the matrices are small, and the sums are the same on any number of cores.
     with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
-        frame, states = _listen(run, primer, sequences)
+        fused = _fused(run, sampling, total)
+        frame, states = _listen(run, primer, sequences, fused)
+        if fused:
+            step = fused.Steps(run.weights, run.network, states)
+            choose = fused.Choices(run.network, sequences, sampling)
         for t in range(total):
-            output, states = networks.step(run.layers, run.network, frame, states)
-            mixture = networks.read_output(output, run.network)
-            uniforms, noises = _random_numbers(streams, run.network.width)
+            uniforms, noises = next(random_numbers)
             if sampling.noise == "residuals":
-                noises = partial(run.residuals.draw, uniform=_uniforms(others), last=drawn)
-            vector, components[t] = mixtures.next_vector(mixture, sampling, uniforms, noises)
-            vectors[t] = vector * networks.feature_scales(output, run.network)
+                noises = partial(run.residuals.draw, uniform=next(other_uniforms), last=drawn)
+            if fused:
+                vectors[t], components[t] = choose(step(frame), uniforms, noises)
+            else:
+                output, states = networks.step(run.layers, run.network, frame, states)
+                mixture = networks.read_output(output, run.network)
+                vector, components[t] = mixtures.next_vector(mixture, sampling, uniforms, noises)
+                vectors[t] = vector * networks.feature_scales(output, run.network)
             frame = vectors[t]
             if progress and (t + 1) % _REPORT == 0:
                 progress(t + 1, total, "frames")
@@ -128,7 +140,25 @@ def settings(run, sampling=None, **knobs):
     return chosen
 
 
-def _listen(run, primer, sequences):
+def _fused(run, sampling, steps):
+    """The module `fused`, if it has been made for such a network and pays; else None.
+
+    To import it takes about as long as some 2000 steps in it save. They count from the start of
+    the process: a slider that is moved asks for short pieces, but for many.
+    """
+    global _taken
+    _taken += steps
+    single = all(w.dtype == np.float32 for arrays in run.weights.values() for w in arrays)
+    if _taken < LONG or not single:
+        return None
+    try:
+        from cmc_helpers.generation import fused
+    except (ImportError, RuntimeError):  # no numba, or no folder for what it compiles
+        return None
+    return fused if fused.fits(run.network, sampling) else None
+
+
+def _listen(run, primer, sequences, fused):
     """The first input on its own, and the states after all that came before: both of so many rows.
 
     What is heard depends on no knob and on no random number, so of one primer one row listens for
@@ -139,8 +169,14 @@ def _listen(run, primer, sequences):
         raise ValueError(f"give one primer, or one for each of {sequences} sequences")
     *heard, last = frames.swapaxes(0, 1)
     states = networks.zero_states(run.network, len(frames))
-    for frame in heard:
-        _, states = networks.step(run.layers, run.network, frame, states)
+    if fused:
+        step = fused.Steps(run.weights, run.network, states)
+        for frame in heard:
+            step(frame)
+        states = step.states
+    else:
+        for frame in heard:
+            _, states = networks.step(run.layers, run.network, frame, states)
     each = sequences // len(frames)
     rows = [tuple(np.repeat(part, each, axis=0) for part in state) for state in states]
     return np.repeat(last, each, axis=0), rows
@@ -166,10 +202,20 @@ def _normalised(run, primer):
 
 
 def _random_numbers(streams, m):
-    """Uniforms (sequences,) in (0, 1] and noise (sequences, m), from a stream for each sequence."""
-    uniforms = _uniforms(streams)
-    return uniforms, np.stack([rng.standard_normal(m, dtype=np.float32) for rng in streams])
+    """For frame after frame: uniforms (sequences,) in (0, 1] and noise (sequences, m), from a
+    stream for each sequence. They are drawn for some frames at once, which is quicker."""
+    while True:
+        uniforms = np.empty((_REPORT, len(streams)), np.float32)
+        noise = np.empty((_REPORT, len(streams), m), np.float32)
+        for number, rng in enumerate(streams):
+            for t in range(_REPORT):
+                uniforms[t, number] = rng.random(dtype=np.float32)
+                rng.standard_normal(out=noise[t, number], dtype=np.float32)
+        yield from zip(1 - uniforms, noise, strict=True)
 
 
 def _uniforms(streams):
-    return np.array([1 - rng.random(dtype=np.float32) for rng in streams], np.float32)
+    """For frame after frame: uniforms (sequences,) in (0, 1], from a stream for each sequence."""
+    while True:
+        drawn = [rng.random(_REPORT, dtype=np.float32) for rng in streams]
+        yield from 1 - np.stack(drawn, axis=-1)
