@@ -41,7 +41,7 @@ def pytest_addoption(parser):
     # Lower it to see it fail: make test ARGS="-o notebook_megabytes=300"
     parser.addini("notebook_megabytes", "the most a notebook may hold at once", default="1400")
     parser.addini("worker_megabytes", "the most a process of pytest may hold", default="2000")
-    parser.addini("worker_retires", "above so many it gets no further file", default="900")
+    parser.addini("worker_retires", "above so many it gets no further file", default="1050")
     parser.addoption("--keep-costs", action="store_true", help=f"write the costs into {WRITTEN}")
 
 
