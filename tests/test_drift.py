@@ -20,9 +20,13 @@ def definitions(source):
 
 
 def meaning(definition):
-    """The definition without docstrings and comments, to be compared."""
+    """The definition without docstrings, comments and the types of arguments, to be compared."""
     definition = copy.deepcopy(definition)
     for node in ast.walk(definition):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
         if (
             isinstance(node, (ast.FunctionDef, ast.ClassDef))
             and ast.get_docstring(node) is not None
@@ -131,6 +135,7 @@ def package(tmp_path):
     [
         ("def double(x):\n    return 2 * x  # twice", "sums.double", None),
         ('def double(x):\n    """Other words."""\n    return 2 * x', "sums.double", None),
+        ("def double(x: float) -> float:\n    return 2 * x", "sums.double", None),
         ("import math\n\n\ndef double(x):\n    return 2 * x\n\n\ndouble(1)", "sums.double", None),
         ("def double(x):\n    return x * 2", "sums.double", "differ"),
         ("def double(y):\n    return 2 * y", "sums.double", "differ"),
