@@ -69,7 +69,7 @@ SAYS = [
     ("faults", "kill, interrupt and starve the commands, and see what is left; half an hour"),
     ("samples", "make data_samples/ again"),
     ("links", "make all links name this repository, or REPOSITORY=owner/name"),
-    ("lint", "check the style of code and notebooks"),
+    ("lint", "check the style of code and notebooks, and the types of the package"),
     ("clean", "remove .venv and what tools left behind"),
 ]
 WORKERS = ["--numprocesses", "auto", "--dist", "loadfile"]
@@ -104,7 +104,7 @@ WORDS = {
     "faults": ["tools/benchmarks/faults.py", "--output", "tools/benchmarks/faults.md"],
     "samples": ["data_samples/make_samples.py"],
     "links": ["tools/links.py"],
-    "lint": ["-m", "ruff", "check", "."],
+    "lint": ["tools/lint.py"],
 }
 
 # Of the machine's settings these would lead to other modules, to windows in place of figures, or

@@ -155,11 +155,13 @@ def markdown(text, page, pages, root=ROOT):
 
 
 def modules(pages, root=ROOT):
-    """{path: Markdown} of a page for each module of the package, and of one that lists them.
+    """{path: Markdown} of a page for each module of the package, and of one that lists them, in the
+    order in which the package's own first page names them.
 
-    On it stands every public name in the words of its docstring, which is plain text and, as a test
-    makes sure, Markdown that loses none of them. The files are read, not imported: nothing that a
-    module needs has to be installed. `pages`: what "Notebook: NN" in a docstring may lead to.
+    On it stand the constants as they are written, and every public name in the words of its
+    docstring, which is plain text and, as a test makes sure, Markdown that loses none of them. The
+    files are read, not imported: nothing that a module needs has to be installed. `pages`: what
+    "Notebook: NN" in a docstring may lead to.
     """
     notebooks = {page.name[:2]: page.as_posix() for page in pages if page.suffix == ".ipynb"}
 
@@ -167,15 +169,14 @@ def modules(pages, root=ROOT):
         there = notebooks.get(match[0])
         return f"[{match[0]}](../{there})" if there else match[0]
 
-    made = {}
-    package = root / "cmc_helpers"
-    for path in sorted([*package.glob("[a-z]*.py"), *package.glob("[a-z]*/*.py")]):
-        names = path.relative_to(package).with_suffix("").parts
-        if names[0] == "exercises":  # a lesson calls no more than `check`
-            continue
-        module = ".".join(names).removesuffix(".__init__")
-        tree = ast.parse(path.read_text("utf-8"))
-        parts = [f"# {module}", ast.get_docstring(tree) or ""]
+    made, lines = {}, []
+    for module, path in _in_reading_order(root / "cmc_helpers"):
+        source = path.read_text("utf-8")
+        tree = ast.parse(source)
+        words = ast.get_docstring(tree) or ""
+        job = " ".join(words.partition("\n\n")[0].split())
+        lines.append(f"{'  ' * module.count('.')}- [{module}]({module}.md): {job}")
+        parts = [f"# {module}", words, *_behind_it(tree, module), *_constants(tree, source)]
         for node in _public(tree):
             inside = _public(node) if isinstance(node, ast.ClassDef) else []
             parts += [f"## {node.name}", _signature(node), ast.get_docstring(node) or ""]
@@ -184,8 +185,9 @@ def modules(pages, root=ROOT):
                 parts.append(ast.get_docstring(method) or "")
         made[Path("modules", module + ".md")] = ORIGIN.sub(origin, "\n\n".join(parts)) + "\n"
     names = "\n".join(path.stem for path in made)
-    text = "# The package, module by module\n\nWhich does what, and who may import whom: "
-    text += f"[how it is built](../docs/architecture.md).\n\n```{{toctree}}\n{names}\n```\n"
+    text = "# The package, module by module\n\nFirst the paper itself, then what goes in and comes "
+    text += "out, and so on; who may import whom: [how it is built](../docs/architecture.md).\n\n"
+    text += "\n".join(lines) + f"\n\n```{{toctree}}\n:hidden:\n\n{names}\n```\n"
     return {Path("modules", "index.md"): text, **made}
 
 
@@ -295,11 +297,54 @@ def _public(node):
     return [part for part in node.body if isinstance(part, kinds) and part.name[0] != "_"]
 
 
+def _in_reading_order(package):
+    """(name, file) of every module, as the package's own first page orders the doors; behind each
+    door its rooms. Of `exercises` a lesson calls no more than `check`."""
+    page = ast.get_docstring(ast.parse((package / "__init__.py").read_text("utf-8"))) or ""
+    beneath = page.rpartition("Beneath")[2].partition("\n\n")[0]
+    named = re.findall(r"^    (\w+) ", page, re.MULTILINE) + re.findall(r"`(\w+)`", beneath)
+    doors = sorted({path.stem for path in package.glob("[a-z]*") if path.name != "py.typed"})
+    for door in sorted(doors, key=lambda name: (named + doors).index(name)):
+        if (package / f"{door}.py").is_file():
+            yield door, package / f"{door}.py"
+        elif door != "exercises":
+            for path in sorted((package / door).glob("*.py")):
+                yield f"{door}.{path.stem}".removesuffix(".__init__"), path
+
+
+def _behind_it(tree, module):
+    """A line on the names that a door has from its rooms, as `from room import name as name`."""
+    had = [
+        f"`{alias.name}` of [{room}]({room}.md)"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module.startswith(f"cmc_helpers.{module}.")
+        for room in [node.module.removeprefix("cmc_helpers.")]
+        for alias in node.names
+        if alias.asname == alias.name
+    ]
+    return [f"It also hands on {', '.join(had)}."] if had else []
+
+
+def _constants(tree, source):
+    """The public constants of a module as they are written, with the comments above and beside."""
+    lines, shown = source.splitlines(), []
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        names = {part.id for target in targets for part in ast.walk(target) if hasattr(part, "id")}
+        if names and all(re.fullmatch(r"[A-Z][A-Z_\d]*", name) for name in names):
+            start = node.lineno - 1
+            while start and lines[start - 1].startswith("#"):
+                start -= 1
+            shown += lines[start : node.end_lineno]
+    return ["## Constants and choices", "\n".join(["```python", *shown, "```"])] if shown else []
+
+
 def _signature(node):
     """How a function is called, or what a class is made from, as a block of code."""
     lines = [f"@{ast.unparse(decorator)}" for decorator in node.decorator_list]
     if isinstance(node, ast.FunctionDef):
-        lines.append(f"def {node.name}({ast.unparse(node.args)})")
+        result = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        lines.append(f"def {node.name}({ast.unparse(node.args)}){result}")
     else:
         lines.append(f"class {node.name}({', '.join(map(ast.unparse, node.bases))})")
         for part in node.body:

@@ -5,7 +5,7 @@ import re
 from graphlib import TopologicalSorter
 
 import pytest
-from house import DOORS, PACKAGE, ROOMS, ROWS
+from house import DOORS, PACKAGE, ROOMS, ROWS, file_of
 
 SHOWS = ["plots", "notebook", "player", "widgets", "exercises", "cli"]
 WITHOUT_NETWORKS = ["audio", "features", "inversion", "mixtures", "sequences", "vectors"]
@@ -76,6 +76,27 @@ def test_behind_a_door_no_imports_go_round_in_a_circle(door):
     for rooms in needs.values():  # `from door import room` asks for the room alone
         rooms -= {name} if len(rooms) > 1 else set()
     list(TopologicalSorter(needs).static_order())  # CycleError, with the names, if there is one
+
+
+def public_functions(node, within=""):
+    """(name, function) of the public functions in a syntax tree, and of those of public classes."""
+    for part in node.body:
+        if isinstance(part, ast.ClassDef) and not part.name.startswith("_"):
+            yield from public_functions(part, f"{part.name}.")
+        elif isinstance(part, ast.FunctionDef) and not part.name.startswith("_"):
+            yield within + part.name, part
+
+
+@pytest.mark.parametrize("module", DOORS + ROOMS)
+def test_every_public_function_says_its_types(module):
+    untyped = []
+    for name, function in public_functions(ast.parse(file_of(module).read_text("utf-8"))):
+        given = function.args
+        everything = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+        arguments = [one for one in everything if one and one.arg not in ("self", "cls")]
+        if not function.returns or not all(one.annotation for one in arguments):
+            untyped.append(name)
+    assert untyped == []
 
 
 @pytest.mark.parametrize("module", WITHOUT_NETWORKS)

@@ -181,6 +181,14 @@ def test_a_wheel_carries_the_samples_and_what_experiments_found(tmp_path):
     }
 
 
+@pytest.mark.weekly
+def test_style_and_types_are_in_order():
+    result = subprocess.run(
+        [sys.executable, ROOT / "tools" / "lint.py"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout
+
+
 def test_every_folder_of_the_package_is_packed():
     folders = {path.parent for path in (ROOT / "cmc_helpers").rglob("*.py")}
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
