@@ -12,8 +12,10 @@ import stat
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,11 +31,11 @@ class FileError(ValueError):
     or what moves a terminal's cursor, is spelled out.
     """
 
-    def __init__(self, sentence):
+    def __init__(self, sentence: str) -> None:
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(sentence)))
 
 
-def readable_file(path, error=FileError):
+def readable_file(path: str | Path, error: type[FileError] = FileError) -> Path:
     """Return `path` as a Path if it is an ordinary file that opens and is not empty.
 
     Raises `error` when it is missing, a folder, not readable, or 0 bytes long.
@@ -58,7 +60,7 @@ def readable_file(path, error=FileError):
     return path
 
 
-def parse_json(text):
+def parse_json(text: str | bytes) -> Any:
     """What JSON text stands for; ValueError for what is none, or is nested too deep to be read."""
     try:
         return json.loads(text)
@@ -66,7 +68,7 @@ def parse_json(text):
         raise ValueError("it is nested too deep") from None
 
 
-def unzip(path, *names, times=20):
+def unzip(path: str | Path, *names: str, times: float = 20) -> dict[str, bytes]:
     """{name: bytes} of the files in a ZIP file: those of `names`, or all.
 
     times: of its own size, the most that a ZIP file may hold; arrays stay below three. Raises
@@ -89,7 +91,7 @@ def unzip(path, *names, times=20):
         return found
 
 
-def read_array(content):
+def read_array(content: bytes) -> np.ndarray:
     """The array in the bytes of an .npy file, of which no object is unpickled.
 
     Raises ValueError, or whatever NumPy raises for a damaged header, and does so before there is
@@ -107,7 +109,7 @@ def read_array(content):
 
 
 @contextmanager
-def replacing(path, error=FileError):
+def replacing(path: str | Path, error: type[FileError] = FileError) -> Iterator[Path]:
     """Give a temporary Path beside `path`, with the same suffix, that becomes `path` at the end.
 
     When the body fails or is interrupted the temporary file is deleted and an older `path` stays
@@ -187,7 +189,7 @@ def _beside(path):
 
 
 @contextmanager
-def locked(folder, error=FileError):
+def locked(folder: str | Path, error: type[FileError] = FileError) -> Iterator[None]:
     """Keep every other process that asks for the same from writing into `folder` meanwhile.
 
     The system holds the lock, so a process that is killed leaves none behind. Raises `error` where

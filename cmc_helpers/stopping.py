@@ -2,16 +2,17 @@
 
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Not every system has the last two: a closed terminal is the third, or on Windows the fourth.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _PATIENCE = 2.0  # seconds in which a second Ctrl-C is still the first one
-_came = []
+_came: list[float] = []
 
 
-def answer():
+def answer() -> None:
     """From here on each of the signals raises KeyboardInterrupt in the main thread.
 
     To answer one takes a moment, and meanwhile others change nothing. What was ignored before, by
@@ -22,14 +23,14 @@ def answer():
             signal.signal(each, _stop)
 
 
-def ignore():
+def ignore() -> None:
     """From here on there is nothing to be stopped any more: the process ends by itself."""
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
 
 
 @contextmanager
-def held_back():
+def held_back() -> Iterator[None]:
     """What comes meanwhile arrives at the end. Processes that are started here never get it.
 
     For what must not be torn apart: an exception in the middle of an import is lost in C, or is the

@@ -7,12 +7,14 @@ command hands in `terminal_progress(label)`, a notebook `notebook.widget_progres
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any, Self
 
 from cmc_helpers.stopping import held_back
 
 
-def quiet_tensorflow(first=None):
+def quiet_tensorflow(first: Callable[[], object] | None = None) -> Any:
     """Import TensorFlow without the lines it writes while it starts; returns the module.
 
     first: called before TensorFlow's first operation, for what cannot be done later.
@@ -46,36 +48,36 @@ class Progress:
     `progress.update(n, message="")`. As a context manager it closes itself.
     """
 
-    def __init__(self, label, total=0):
+    def __init__(self, label: str, total: int = 0) -> None:
         self.label, self.done, self.total = label, 0, total
 
-    def __call__(self, done, total, message=""):
+    def __call__(self, done: int, total: int, message: str = "") -> None:
         self.done, self.total = done, total
         self.show(message)
 
-    def update(self, n=1, message=""):
+    def update(self, n: int = 1, message: str = "") -> None:
         """Count `n` more of the total that was given at the start."""
         self(self.done + n, self.total, message)
 
-    def show(self, message):
+    def show(self, message: str) -> None:
         """Draw the state of things."""
 
-    def close(self):
+    def close(self) -> None:
         """Leave the last state standing."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
 class TerminalProgress(Progress):
     """A bar on standard error if that is a terminal, and nothing otherwise."""
 
-    bar = None
+    bar: Any = None
 
-    def show(self, message):
+    def show(self, message: str) -> None:
         if self.bar is None:
             from tqdm import tqdm
 
@@ -94,13 +96,13 @@ class TerminalProgress(Progress):
         if self.done >= self.total:
             self.close()
 
-    def close(self):
+    def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
 
 
-def terminal_progress(label):
+def terminal_progress(label: str) -> TerminalProgress:
     """A callable `progress(done, total, message="")` that moves a bar on a terminal."""
     return TerminalProgress(label)
 
