@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import ArrayLike
 
 from cmc_helpers.files import FileError, readable_file, replacing
 
@@ -51,7 +52,7 @@ class AudioError(FileError):
     """A sound file that cannot be read or written faithfully."""
 
 
-def read_audio(path, sample_rate=8000, min_samples=256):
+def read_audio(path: str | Path, sample_rate: float = 8000, min_samples: int = 256) -> np.ndarray:
     """Return the waveform of a sound file: (samples,) float64, mono, in about [−1, 1].
 
     Reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, AU, CAF and W64 with any number of channels,
@@ -96,7 +97,7 @@ def read_audio(path, sample_rate=8000, min_samples=256):
     return mean.copy()
 
 
-def write_audio(path, waveform, sample_rate=8000):
+def write_audio(path: str | Path, waveform: ArrayLike, sample_rate: int = 8000) -> None:
     """Write a waveform of (samples,) in [−1, 1] as 16-bit WAV or FLAC, or as Ogg Vorbis.
 
     The suffix of `path` decides. What exceeds ±1 is scaled down, with a UserWarning. The same
@@ -130,7 +131,12 @@ def write_audio(path, waveform, sample_rate=8000):
         temporary.write_bytes(encoded.getvalue())
 
 
-def set_level(waveform, like=None, decibels=-20.0, sample_rate=8000):
+def set_level(
+    waveform: ArrayLike,
+    like: np.ndarray | None = None,
+    decibels: float = -20.0,
+    sample_rate: float = 8000,
+) -> np.ndarray:
     """Scale a whole waveform by one gain, so that `like` would have the level `decibels`.
 
     like: a waveform whose level is known to be right, such as the primer of what a model made; the
@@ -207,7 +213,7 @@ def _decode(path, sample_rate):
         yield resampler.resample_chunk(np.empty((0, 2)), last=True)
 
 
-def _peak(waveform):
+def _peak(waveform: np.ndarray) -> float:
     return np.abs(waveform).max()
 
 

@@ -7,17 +7,20 @@ maximum, its covariance) is a `Normaliser`, fitted once and kept inside the run.
 Notebook: 07.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from operator import attrgetter
+from typing import Any, Protocol, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # 32 bins of width 1, 32 groups of 2, 32 groups of 4, and the last 32 bins in 4 groups of 8.
 GROUP_WIDTHS = np.repeat([1, 2, 4, 8], [32, 32, 32, 4])
 ROWS = 2**16  # frames that are looked at together, nine minutes: a recording may last for hours
 
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     "paper": dict(compression=1.0, normalisation="maximum"),
     "original-2017": dict(weighting_power=2, compression=1.0, normalisation="maximum"),
     "default": dict(compression=0.5, normalisation="whitened innovations"),
@@ -72,17 +75,17 @@ class STFT:
             )
 
     @property
-    def bins(self):
+    def bins(self) -> int:
         """Numbers in the spectrum of a frame, from 0 Hz to half the sample rate: fft // 2 + 1."""
         return self.fft // 2 + 1
 
     @property
-    def taper(self):
+    def taper(self) -> np.ndarray:
         """What a frame is multiplied by, (window,)."""
         return _TAPERS[self.shape](self.window + self.periodic)[: self.window]
 
     @property
-    def middle(self):
+    def middle(self) -> float:
         """Of a window, in samples after its first; between two of them where it is symmetric."""
         return (self.window - 1 + self.periodic) / 2
 
@@ -128,24 +131,24 @@ class FeatureConfig:
             raise ValueError("there are no features with these settings; choose a preset")
 
     @classmethod
-    def preset(cls, name):
+    def preset(cls, name: str) -> Self:
         """The settings called `name`; raises ValueError that lists the names there are."""
         if name not in PRESETS:
             raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
         return cls(name=name, **PRESETS[name])
 
     @classmethod
-    def from_dict(cls, settings):
+    def from_dict(cls, settings: dict[str, Any]) -> Self:
         """The inverse of `to_dict`; raises ValueError for settings of another pipeline."""
         try:
-            config = cls(**{f.name: settings[f.name] for f in fields(cls) if f.init})
+            config: Self | None = cls(**{f.name: settings[f.name] for f in fields(cls) if f.init})
         except (KeyError, TypeError, ValueError):
             config = None
         if config is None or config.to_dict() != settings:
             raise ValueError("these feature settings were made by another version of the pipeline")
         return config
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON."""
         settings = asdict(self)
         framing = settings.pop("stft")
@@ -153,16 +156,16 @@ class FeatureConfig:
         return {"name": settings.pop("name"), **framing, **settings}
 
     @property
-    def frames_per_second(self):
+    def frames_per_second(self) -> float:
         """125 for the paper's hop of 8 ms."""
         return self.sample_rate / self.hop
 
-    def frames(self, seconds):
+    def frames(self, seconds: float) -> int:
         """Seconds of sound → the number of frames, rounded, at least 1."""
         return max(1, round(seconds * self.frames_per_second))
 
 
-def a_weighting(frequencies):
+def a_weighting(frequencies: np.ndarray) -> np.ndarray:
     """Gain in amplitude of the A-curve (IEC 61672), flat below 100 Hz so that it can be inverted.
 
     frequencies: any shape, in Hz, ≥ 0. Returns the same shape; 1 (0 dB) at 1 kHz, 0.11 (−19.1 dB)
@@ -177,7 +180,7 @@ def a_weighting(frequencies):
     return response(np.maximum(frequencies, 100.0)) / response(1000.0)
 
 
-def weight(waveform, config):
+def weight(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """Apply the A-curve to the whole waveform at once: irfft(rfft(x) · W). Shape (samples,).
 
     Notebook: 07, section 2.
@@ -187,7 +190,7 @@ def weight(waveform, config):
     return np.fft.irfft(np.fft.rfft(waveform) * gain, len(waveform))
 
 
-def unweight(waveform, config):
+def unweight(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """Undo `weight`: safe because the clamped curve never falls below its value at 100 Hz.
 
     Notebook: 07, section 2.
@@ -197,7 +200,7 @@ def unweight(waveform, config):
     return np.fft.irfft(np.fft.rfft(waveform) / gain, len(waveform))
 
 
-def magnitude_spectrogram(waveform, config):
+def magnitude_spectrogram(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """|STFT| without centring or padding, shape (T, 257) with T = ⌊(n − 256) / 64⌋ + 1.
 
     waveform: (n,), n ≥ 256. The window is a symmetric Hamming window, zero-padded to 512 points.
@@ -209,7 +212,7 @@ def magnitude_spectrogram(waveform, config):
     return np.abs(spectra)
 
 
-def reduce_magnitudes(magnitudes):
+def reduce_magnitudes(magnitudes: np.ndarray) -> np.ndarray:
     """Average the first 256 bins in groups that widen by octaves: (T, ≥ 256) → (T, 100).
 
     Paper, section 2.4.1: wider bins towards high frequencies. Notebook: 07, section 4.
@@ -218,7 +221,7 @@ def reduce_magnitudes(magnitudes):
     return np.add.reduceat(magnitudes[:, :256], starts, axis=1) / GROUP_WIDTHS
 
 
-def expand_magnitudes(reduced):
+def expand_magnitudes(reduced: np.ndarray) -> np.ndarray:
     """Repeat each group's mean over its bins: (T, 100) → (T, 257), the pseudo-inverse of reducing.
 
     The last bin (4 kHz) is not kept by the features; it repeats its neighbour.
@@ -228,7 +231,7 @@ def expand_magnitudes(reduced):
     return np.pad(repeated, ((0, 0), (0, 1)), mode="edge")
 
 
-def extract_features(waveform, config):
+def extract_features(waveform: ArrayLike, config: FeatureConfig) -> np.ndarray:
     """Waveform → features.
 
     waveform: (n,) at `config.sample_rate`, n ≥ 256. Returns (T, 100) float32, ≥ 0: weighted
@@ -254,12 +257,23 @@ def extract_features(waveform, config):
     return features
 
 
-def features_to_amplitudes(features, config):
+def features_to_amplitudes(features: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """Features (T, 100) → weighted amplitudes, the group means; negative ones count as silence."""
     return np.maximum(features, 0.0) ** (1 / config.compression)
 
 
-def silent_frames(features, config):
+class _InAFile(Protocol):
+    """Features (T, m) that are read where they are sliced, such as `corpora.StoredFeatures`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+
+
+def silent_frames(features: np.ndarray | _InAFile, config: FeatureConfig | None) -> np.ndarray:
     """True (T,) where a frame is 60 dB or more below the loudest frame of `features`.
 
     Loudness is the mean amplitude of the frame. Plain vectors (config None) are never silent.
@@ -271,7 +285,7 @@ def silent_frames(features, config):
     return loudness <= 1e-3 * loudness.max()
 
 
-def parts(features, overlap=0):
+def parts(features: np.ndarray | _InAFile, overlap: int = 0) -> Iterator[np.ndarray]:
     """Features (T, m), perhaps in a file, as arrays of nine minutes at most, in order.
 
     Each begins with the last `overlap` frames of the one before. Fewer frames are one part.
@@ -296,12 +310,12 @@ class Normaliser:
         return f"<normaliser of {len(self.offset)} numbers>"
 
     @classmethod
-    def identity(cls, m):
+    def identity(cls, m: int) -> Self:
         """Leave vectors as they are (the dummy experiments)."""
         return cls(np.zeros(m), np.eye(m))
 
     @classmethod
-    def maximum(cls, sequences, together=1):
+    def maximum(cls, sequences: Iterable[np.ndarray | _InAFile], together: int = 1) -> Self:
         """Divide by the largest absolute value of all `sequences`, an iterable of (T, m).
 
         together: see `whitened_innovations`.
@@ -314,7 +328,12 @@ class Normaliser:
         return cls(np.zeros(m), np.eye(m) / largest)
 
     @classmethod
-    def whitened_innovations(cls, sequences, together=1, floor=1e-4):
+    def whitened_innovations(
+        cls,
+        sequences: Iterable[np.ndarray | _InAFile],
+        together: int = 1,
+        floor: float = 1e-4,
+    ) -> Self:
         """Scale and rotate so that innovations have unit covariance (ZCA).
 
         The mixture's components are isotropic: one σ for all m features. Whitening by the
@@ -326,7 +345,8 @@ class Normaliser:
         blown up.
         """
         count = frames = 0
-        total = squares = known = covered = 0.0
+        nothing: Any = 0.0  # what comes is added to it, and makes an array of it
+        total = squares = known = covered = nothing
         for sequence in sequences:  # a part of one at a time: a corpus need not fit in memory
             first = 0
             for part in parts(sequence, together):
@@ -350,19 +370,19 @@ class Normaliser:
         return cls(total / frames, ((axes / scales) @ axes.T).astype(np.float32))
 
     @cached_property
-    def inverse(self):
+    def inverse(self) -> np.ndarray:
         """The inverse of `matrix`, (m, m)."""
         return np.linalg.inv(self.matrix.astype(float))
 
-    def transform(self, features):
+    def transform(self, features: np.ndarray) -> np.ndarray:
         """Features (..., m) → what the network sees (..., m), float32."""
         return ((features - self.offset) @ self.matrix).astype(np.float32)
 
-    def invert(self, normalised):
+    def invert(self, normalised: np.ndarray) -> np.ndarray:
         """What the network made (..., m) → features (..., m), float32."""
         return (normalised @ self.inverse + self.offset).astype(np.float32)
 
     @property
-    def log_volume(self):
+    def log_volume(self) -> float:
         """ln |det matrix|: adding it to a log-density of z gives the log-density of x."""
         return float(np.linalg.slogdet(self.matrix.astype(float))[1])

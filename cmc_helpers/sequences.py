@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def cyclic(steps, width=7):
+def cyclic(steps: int, width: int = 7) -> np.ndarray:
     """Return (steps, width) vectors whose single 1 walks right and starts over: no memory needed.
 
     Paper: section 4.1, figure 4.
@@ -12,7 +12,7 @@ def cyclic(steps, width=7):
     return _ones_at(width, t % width)
 
 
-def bounce(steps, width=8):
+def bounce(steps: int, width: int = 8) -> np.ndarray:
     """Return (steps, width) vectors whose single 1 walks to a border, rests there two steps and
     walks back: the same vector is followed by different ones, so memory is needed.
 
@@ -22,7 +22,7 @@ def bounce(steps, width=8):
     return _ones_at(width, np.minimum(t, 2 * width - 1 - t))
 
 
-def double_cyclic(steps, width=9):
+def double_cyclic(steps: int, width: int = 9) -> np.ndarray:
     """Return (steps, width) vectors with two ones, two columns apart, that walk right in a cycle.
 
     The paper's 2017 code trained on them too.
@@ -31,7 +31,7 @@ def double_cyclic(steps, width=9):
     return _ones_at(width, t % width, (t + 2) % width)
 
 
-def double_bounce(steps, width=10):
+def double_bounce(steps: int, width: int = 10) -> np.ndarray:
     """Return (steps, width) vectors with two ones that bounce in opposite phase, each in its half.
 
     Row 0 holds the two borders; rows width/2 − 1 and width/2 the two middle columns. The period is

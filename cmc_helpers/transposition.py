@@ -7,20 +7,22 @@ Notebook: 13.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers.features import (
+    FeatureConfig,
     expand_magnitudes,
     features_to_amplitudes,
     reduce_magnitudes,
 )
 
 
-def ratio(semitones):
+def ratio(semitones: float) -> float:
     """By what factor frequencies grow: 2 for twelve semitones."""
     return 2.0 ** (semitones / 12)
 
 
-def resampled(waveform, semitones):
+def resampled(waveform: ArrayLike, semitones: float) -> np.ndarray:
     """Play it faster or slower, like a tape: pitch and tempo move together.
 
     waveform: (samples,). Returns (≈ samples / ratio,). Everything sounds as of a smaller or larger
@@ -33,7 +35,7 @@ def resampled(waveform, semitones):
     return soxr.resample(np.asarray(waveform, float), ratio(semitones), 1.0)
 
 
-def vocoded(waveform, semitones, sample_rate):
+def vocoded(waveform: ArrayLike, semitones: float, sample_rate: float) -> np.ndarray:
     """Move the pitch and keep the tempo, by a phase vocoder and resampling (librosa's).
 
     waveform: (samples,). Returns as many. Time is stretched spectrum by spectrum, so strikes smear
@@ -45,7 +47,7 @@ def vocoded(waveform, semitones, sample_rate):
     return librosa.effects.pitch_shift(waveform, sr=sample_rate, n_steps=semitones)
 
 
-def stretched(features, semitones, config):
+def stretched(features: np.ndarray, semitones: float, config: FeatureConfig) -> np.ndarray:
     """Move every frame along frequency: what stood at f goes to f · ratio. (T, 100) → (T, 100).
 
     The 100 features are spread over their bins again, and read off at f / ratio. Time is untouched.
@@ -56,7 +58,7 @@ def stretched(features, semitones, config):
     return reduce_magnitudes(stretch(spectra, semitones)) ** config.compression
 
 
-def stretch(spectra, semitones):
+def stretch(spectra: np.ndarray, semitones: float) -> np.ndarray:
     """Spectra (T, bins), bin b at b · Δf → the same with b · ratio where b was; 0 from beyond.
 
     Notebook: 13, section 1.
@@ -66,7 +68,7 @@ def stretch(spectra, semitones):
     return np.stack([np.interp(source, bins, row, right=0.0) for row in spectra])
 
 
-def shifted(features, count):
+def shifted(features: np.ndarray, count: int) -> np.ndarray:
     """Move every frame by a whole number of features, up where it is positive. (T, 100) → same.
 
     On a logarithmic axis this would be a transposition. The paper's axis is linear for 32 features

@@ -1,6 +1,9 @@
 """Vectors as CSV files: line t is the vector at time t."""
 
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers.files import FileError, readable_file, replacing
 
@@ -9,7 +12,7 @@ class SequenceError(FileError):
     """A CSV file that cannot be read or written as vectors."""
 
 
-def read_csv(path, width=None):
+def read_csv(path: str | Path, width: int | None = None) -> np.ndarray:
     """Return the (T, n) float64 vectors of a CSV file: line t is the vector at time t.
 
     Columns are separated by commas, semicolons, tabs or spaces; blank lines are skipped. Raises
@@ -40,7 +43,7 @@ def read_csv(path, width=None):
     return vectors
 
 
-def write_csv(path, vectors):
+def write_csv(path: str | Path, vectors: ArrayLike) -> None:
     """Write (T, n) finite vectors, one per line, in the shortest form that reads back the same.
 
     float32 is written with its own few digits, and whole numbers without a point.
