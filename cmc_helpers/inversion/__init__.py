@@ -10,13 +10,21 @@ Notebook: 08.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from cmc_helpers.features import GROUP_WIDTHS, features_to_amplitudes, unweight
+from cmc_helpers.features import (
+    GROUP_WIDTHS,
+    STFT,
+    FeatureConfig,
+    features_to_amplitudes,
+    unweight,
+)
 from cmc_helpers.inversion import transform
 from cmc_helpers.inversion.expansion import EXPANSIONS as EXPANSIONS
 from cmc_helpers.inversion.expansion import OctaveGroups
@@ -51,7 +59,7 @@ class Method:
     every iteration asks for, from 0 (none: what shape the waveform has is kept) to 1 (only them).
     """
 
-    start: Callable
+    start: Callable[[np.ndarray, STFT | FeatureConfig], np.ndarray]
     iterations: int
     momentum: float
     reflections: int = 0
@@ -59,7 +67,12 @@ class Method:
     insistence: float = 0.1
 
 
-def invert_features(features, config, method="pghi-fast-griffin-lim", **changes):
+def invert_features(
+    features: ArrayLike,
+    config: FeatureConfig,
+    method: str = "pghi-fast-griffin-lim",
+    **changes: Any,
+) -> np.ndarray:
     """Features (T, 100) → waveform (64 (T − 1) + 256,) at `config.sample_rate`.
 
     The A-weighting is undone and the first and last 4 ms are faded. The level is that of the sound
@@ -80,7 +93,12 @@ def invert_features(features, config, method="pghi-fast-griffin-lim", **changes)
     return fade(_unweighted(_found(goal, config, settings), config))
 
 
-def invert_magnitudes(magnitudes, config, method="pghi-fast-griffin-lim", **changes):
+def invert_magnitudes(
+    magnitudes: ArrayLike,
+    config: STFT | FeatureConfig,
+    method: str = "pghi-fast-griffin-lim",
+    **changes: Any,
+) -> np.ndarray:
     """Magnitudes (T, bins) of any STFT → waveform (hop (T − 1) + window,), in the same domain.
 
     config: the `features.STFT` that they are of, or a `FeatureConfig`, which has one. method and
@@ -100,7 +118,14 @@ def invert_magnitudes(magnitudes, config, method="pghi-fast-griffin-lim", **chan
     return _found(_goal(magnitudes, settings), config, settings)
 
 
-def invert_bands(bands, matrix, config, power=2, method="pghi-fast-griffin-lim", **changes):
+def invert_bands(
+    bands: ArrayLike,
+    matrix: ArrayLike,
+    config: STFT | FeatureConfig,
+    power: float = 2,
+    method: str = "pghi-fast-griffin-lim",
+    **changes: Any,
+) -> np.ndarray:
     """Bands (T, bands) of a mel or other filter bank → waveform (hop (T − 1) + window,).
 
     bands: |X|^power @ matrix.T of the magnitudes |X|. matrix: (bands, bins), non-negative, e.g.
@@ -130,7 +155,12 @@ def invert_bands(bands, matrix, config, power=2, method="pghi-fast-griffin-lim",
         return _found(_goal(filterbank.means(bands), settings, filterbank), config, settings)
 
 
-def iterates(wanted, config, method="pghi-fast-griffin-lim", **changes):
+def iterates(
+    wanted: np.ndarray,
+    config: STFT | FeatureConfig,
+    method: str = "pghi-fast-griffin-lim",
+    **changes: Any,
+) -> Iterator[np.ndarray]:
     """The waveforms of a search without end: the start, then one after each iteration.
 
     wanted: magnitudes (T, bins), or features' amplitudes (T, 100). For error curves, and for those
@@ -143,7 +173,7 @@ def iterates(wanted, config, method="pghi-fast-griffin-lim", **changes):
         yield waveform * goal.level
 
 
-def _non_negative(name, values, width, cure):
+def _non_negative(name: str, values: ArrayLike, width: int, cure: str) -> np.ndarray:
     """The values as an array (T, width), or a ValueError with what is to be done."""
     values = np.asarray(values)
     if values.ndim != 2 or values.shape[1] != width or len(values) == 0:
@@ -232,7 +262,7 @@ METHODS = {
 # ------------------------------------------------------------------------- ends, level and measure
 
 
-def fade(waveform):
+def fade(waveform: ArrayLike) -> np.ndarray:
     """Raise and lower the first and last 4 ms along half a cosine, so that no end clicks.
 
     The ends lie under the feet of one window only, 8 % high: what is wrong there is divided by
@@ -245,7 +275,7 @@ def fade(waveform):
     return faded
 
 
-def spectral_convergence(reference, estimate):
+def spectral_convergence(reference: np.ndarray, estimate: np.ndarray) -> float:
     """‖|estimate| − reference‖ / ‖reference‖ in dB: lower is better, −20 dB is 10 % off.
 
     Both (T, bins) magnitudes; frames beyond the shorter one are left out. A silent reference gives

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers.features import GROUP_WIDTHS, expand_magnitudes, reduce_magnitudes
 from cmc_helpers.inversion.transform import BLOCK, TINY
@@ -13,20 +14,20 @@ class OctaveGroups:
 
     power = 1
 
-    def __init__(self, expansion="spline"):
+    def __init__(self, expansion: str = "spline") -> None:
         self.expansion = expansion
 
-    def gain(self, wanted, magnitudes):
+    def gain(self, wanted: np.ndarray, magnitudes: np.ndarray) -> np.ndarray:
         """What magnitudes (T, 257) are to be multiplied by for the group means (T, 100) wanted."""
         scale = wanted / (reduce_magnitudes(magnitudes) + TINY)
         return expand_magnitudes(scale.astype(np.float32))
 
-    def expand(self, means):
+    def expand(self, means: np.ndarray) -> np.ndarray:
         """Group means (T, 100) → magnitudes (T, 257) to begin with."""
         return expand(means, self.expansion)
 
 
-def expand(amplitudes, expansion="spline"):
+def expand(amplitudes: ArrayLike, expansion: str = "spline") -> np.ndarray:
     """Group means (T, 100) → magnitudes (T, 257) that have these group means.
 
     expansion: "repetition" is the pseudo-inverse, a staircase; "linear" and "spline" draw a curve
@@ -50,7 +51,7 @@ def expand(amplitudes, expansion="spline"):
     return magnitudes
 
 
-def match_groups(magnitudes, amplitudes):
+def match_groups(magnitudes: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
     """Keep the shape of (T, 257) magnitudes inside each group, set the group's mean: (T, 257).
 
     Where a group is silent, nothing is there to be scaled. Notebook: 08, section 6.

@@ -17,7 +17,7 @@ class Filterbank:
     matrix: (bands, bins), non-negative. power: 1 or 2 as a rule.
     """
 
-    def __init__(self, matrix, power):
+    def __init__(self, matrix: np.ndarray, power: float) -> None:
         self.power = power
         totals = matrix.sum(axis=1, keepdims=True)
         weights = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
@@ -28,11 +28,11 @@ class Filterbank:
         self.shares = shares.astype(np.float32)  # of bands in a bin: sum 1, or 0 if none hears it
         self.unheard = (heard == 0).astype(np.float32)
 
-    def means(self, values):
+    def means(self, values: np.ndarray) -> np.ndarray:
         """Values of the bands (T, bands) → weighted means of |X|^power; 0 of a band of nothing."""
         return np.divide(values, self.totals, out=np.zeros(values.shape), where=self.totals > 0)
 
-    def gain(self, wanted, magnitudes):
+    def gain(self, wanted: np.ndarray, magnitudes: np.ndarray) -> np.ndarray:
         """What magnitudes (T, bins) are to be multiplied by for the means (T, bands) wanted.
 
         A band asks for wanted / found, a bin takes the mean of what its bands ask for, in the
@@ -44,7 +44,7 @@ class Filterbank:
         gain = wanted / (found + TINY) @ self.shares + self.unheard
         return gain ** (1 / self.power)
 
-    def expand(self, means):
+    def expand(self, means: np.ndarray) -> np.ndarray:
         """Means (T, bands) → magnitudes (T, bins) to begin with; 0 where no band hears.
 
         Between the bands' centres the logarithm is interpolated, as every band's shares say; then

@@ -1,15 +1,26 @@
 """How a search goes on: iterations that bring a waveform nearer to what is wanted of it."""
 
-import numpy as np
+from collections.abc import Generator
+from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cmc_helpers.features import STFT, FeatureConfig
 from cmc_helpers.inversion.expansion import OctaveGroups
+from cmc_helpers.inversion.filterbank import Filterbank
 from cmc_helpers.inversion.transform import TINY, OverlapAdd, blocks, stft
 
 # How far a reflection leads: `tools/benchmarks/inversion.py` finds 0.85 to 0.97 alike.
 BETA = 0.9
 
 
-def griffin_lim(start, wanted, config, momentum=0.0):
+def griffin_lim(
+    start: ArrayLike,
+    wanted: "np.ndarray | Goal",
+    config: STFT | FeatureConfig,
+    momentum: float = 0.0,
+) -> Generator[np.ndarray, None, None]:
     """Take the phase of the waveform, the magnitudes that are wanted, the nearest waveform; repeat.
 
     start: (hop (T − 1) + window,). wanted: magnitudes (T, bins), or the features' group means
@@ -30,7 +41,9 @@ def griffin_lim(start, wanted, config, momentum=0.0):
         previous, waveform = waveform, nearest.finished()
 
 
-def alternating_reflections(start, wanted, config):
+def alternating_reflections(
+    start: ArrayLike, wanted: "np.ndarray | Goal", config: STFT | FeatureConfig
+) -> Generator[np.ndarray, None, None]:
     """Overshoot both goals and average: a search that leaves the dead ends of `griffin_lim`.
 
     With P_A x the spectra that have the phase of x and the magnitudes that are wanted, and P_C the
@@ -67,17 +80,25 @@ class Goal:
     asked for. level: by which what is found is to be multiplied.
     """
 
-    def __init__(self, wanted, reduction=None, guess=None, insistence=0.0, level=1.0):
+    def __init__(
+        self,
+        wanted: ArrayLike,
+        reduction: OctaveGroups | Filterbank | None = None,
+        guess: np.ndarray | None = None,
+        insistence: float | np.float32 = 0.0,
+        level: float = 1.0,
+    ) -> None:
         self.wanted, self.reduction = np.asarray(wanted, np.float32), reduction
-        self.guess, self.level = guess, level
+        self.guess: Any = guess  # asked for only where there is one
+        self.level = level
         self.insistence = np.float32(insistence)
         self.frames = len(self.wanted)
 
-    def part(self, frames):
+    def part(self, frames: slice) -> "Goal":
         """The same for a slice of the frames."""
         return Goal(self.wanted[frames], self.reduction, self.guess[frames], self.insistence)
 
-    def approach(self, block, spectra):
+    def approach(self, block: slice, spectra: np.ndarray) -> np.ndarray:
         """Scale the spectra of a block of frames in place, to what is wanted of them."""
         wanted, magnitudes = self.wanted[block], np.abs(spectra)
         if self.reduction:
@@ -91,6 +112,8 @@ class Goal:
         return spectra
 
 
-def reduction_of(wanted, config, expansion="spline"):
+def reduction_of(
+    wanted: np.ndarray, config: STFT | FeatureConfig, expansion: str = "spline"
+) -> OctaveGroups | None:
     """None for magnitudes (T, bins), the features' groups for anything else."""
     return None if np.shape(wanted)[1] == config.bins else OctaveGroups(expansion)

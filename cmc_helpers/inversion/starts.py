@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from cmc_helpers.features import STFT, FeatureConfig
 from cmc_helpers.inversion.transform import BLOCK, FOOT, OverlapAdd
 
 SEGMENT = 2048  # frames whose phase gradient is integrated at once: 16 seconds
@@ -20,7 +21,7 @@ GAMMAS = {"hamming": GAMMA, "hann": 0.215}
 STEEPER = 0.18  # by 1 + 0.18 (W / points)²
 
 
-def random_phase(magnitudes, config):
+def random_phase(magnitudes: np.ndarray, config: STFT | FeatureConfig) -> np.ndarray:
     """Every phase drawn at random, always the same ones: where Griffin and Lim (1984) began."""
     rng, waveform = np.random.default_rng(0), OverlapAdd(len(magnitudes), config)
     for start in range(0, len(magnitudes), BLOCK):
@@ -30,7 +31,7 @@ def random_phase(magnitudes, config):
     return waveform.finished()
 
 
-def time_delay_start(magnitudes, config):
+def time_delay_start(magnitudes: np.ndarray, config: STFT | FeatureConfig) -> np.ndarray:
     """Zero-phase frames slid into place, one after the other (the paper's start).
 
     Each frame becomes a zero-phase pulse; before it is added, it is shifted by the delay at which
@@ -55,7 +56,7 @@ def time_delay_start(magnitudes, config):
     return waveform / np.maximum(weights, FOOT**0.5)
 
 
-def spsi(magnitudes, config):
+def spsi(magnitudes: np.ndarray, config: STFT | FeatureConfig) -> np.ndarray:
     """Single pass spectrogram inversion: every peak is a partial whose phase turns evenly.
 
     A parabola through each peak and its neighbours gives the partial's frequency; from frame to
@@ -76,7 +77,9 @@ def spsi(magnitudes, config):
     return waveform.finished()
 
 
-def phase_gradient_heap_integration(magnitudes, config):
+def phase_gradient_heap_integration(
+    magnitudes: np.ndarray, config: STFT | FeatureConfig
+) -> np.ndarray:
     """PGHI: the phase follows from the slopes of the logarithm of the magnitudes.
 
     For a Gaussian window, the derivative of the phase over time is that of the log-magnitude over

@@ -1,6 +1,10 @@
 """Between waveform and spectra, a block of frames at once."""
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from cmc_helpers.features import STFT, FeatureConfig
 
 BLOCK = 256  # frames that are transformed at once: their spectra stay in the processor's cache
 TINY = np.float32(1e-30)  # what is divided by is never quite 0
@@ -11,7 +15,7 @@ TINY = np.float32(1e-30)  # what is divided by is never quite 0
 FOOT = np.float32(0.005)
 
 
-def stft(waveform, config):
+def stft(waveform: np.ndarray, config: STFT | FeatureConfig) -> np.ndarray:
     """Waveform (n,) → spectra (T, bins), T = ⌊(n − window) / hop⌋ + 1, without padding.
 
     Their absolute values are what `invert_magnitudes` takes; with the features' config, those of
@@ -24,7 +28,7 @@ def stft(waveform, config):
     return scipy.fft.rfft(frames * config.taper.astype(waveform.dtype), config.fft)
 
 
-def overlap_add(spectra, config):
+def overlap_add(spectra: np.ndarray, config: STFT | FeatureConfig) -> np.ndarray:
     """The waveform whose STFT is nearest to `spectra` (T, bins): Griffin and Lim (1984), eq. 6."""
     waveform = OverlapAdd(len(spectra), config)
     waveform.add(0, spectra)
@@ -34,12 +38,12 @@ def overlap_add(spectra, config):
 class OverlapAdd:
     """Frames come in blocks, are windowed, added where they belong, and divided by Σ window²."""
 
-    def __init__(self, frames, config):
+    def __init__(self, frames: int, config: STFT | FeatureConfig) -> None:
         self.config, self.window = config, config.taper.astype(np.float32)
         self.frames = frames
         self.hops = np.zeros((frames + neighbours(config), config.hop), np.float32)
 
-    def add(self, start, spectra):
+    def add(self, start: int, spectra: np.ndarray) -> None:
         import scipy.fft
 
         config = self.config
@@ -55,7 +59,7 @@ class OverlapAdd:
         for i in range(parts.shape[1]):
             hops[i : i + len(parts)] += parts[:, i]
 
-    def finished(self):
+    def finished(self) -> np.ndarray:
         weights = np.zeros_like(self.hops)
         shape = self.frames, self.config.window
         self._overlap(weights, np.broadcast_to(self.window**2, shape))
@@ -63,12 +67,14 @@ class OverlapAdd:
         return waveform[samples(slice(0, self.frames), self.config)]
 
 
-def neighbours(config):
+def neighbours(config: STFT | FeatureConfig) -> int:
     """How many frames after it share samples with a frame."""
     return -(-config.window // config.hop) - 1
 
 
-def blocks(waveform, frames, config):
+def blocks(
+    waveform: np.ndarray, frames: int, config: STFT | FeatureConfig
+) -> Iterator[tuple[slice, np.ndarray]]:
     """The blocks of frames, as slices, each with the piece of the waveform that they lie in."""
     for start in range(0, frames, BLOCK):
         stop = min(start + BLOCK, frames)
@@ -76,6 +82,6 @@ def blocks(waveform, frames, config):
         yield block, waveform[samples(block, config)]
 
 
-def samples(frames, config):
+def samples(frames: slice, config: STFT | FeatureConfig) -> slice:
     """The samples, as a slice, that a slice of frames lies in."""
     return slice(frames.start * config.hop, (frames.stop - 1) * config.hop + config.window)
