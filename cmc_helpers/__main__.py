@@ -10,7 +10,7 @@ import sys
 from cmc_helpers import stopping
 
 
-def main():
+def main() -> int:
     """Run the command line of this process; return its exit status."""
     stopping.answer()
     _let_everything_be_said()

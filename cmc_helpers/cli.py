@@ -14,10 +14,12 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -46,7 +48,7 @@ SOUND = (".wav", ".flac", ".ogg")
 STOPPED = "stopped: no file is left half-written"
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run `cmc` with a list of arguments (the process's own if None); return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with warnings.catch_warnings():
@@ -116,7 +118,7 @@ def _say_version(context, parameter, wanted):
 
 @click.group(cls=_Commands, context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version)
-def commands():
+def commands() -> None:
     """From a recording to new sound: features, a network trained on them, what it makes of them.
 
     \b
@@ -152,7 +154,7 @@ def _seed(text, **settings):
 @click.argument("audio")
 @_output("The CSV file to write.")
 @_preset("How sound becomes numbers.", default="default")
-def features_command(audio, output, preset):
+def features_command(audio: str, output: str, preset: str) -> None:
     """Turn the recording AUDIO into features.
 
     The CSV file gets a line of 100 numbers for every frame, 125 frames per second. AUDIO may be
@@ -186,7 +188,9 @@ _ITERATIONS = ", ".join(
     help="How often the phase is refined.",
     show_default=_ITERATIONS,
 )
-def invert_command(features, output, preset, method, iterations):
+def invert_command(
+    features: str, output: str, preset: str, method: str, iterations: int | None
+) -> None:
     """Turn features back into sound.
 
     F.csv holds a line of 100 numbers for every frame, as cmc features writes it.
@@ -225,7 +229,17 @@ def invert_command(features, output, preset, method, iterations):
     help="The piano for Bach, a .sf2 file; needs FluidSynth.",
     show_default="the system's, else an additive piano",
 )
-def corpus_command(folder, output, preset, seed, jobs, transpose, bach, hours, soundfont):
+def corpus_command(
+    folder: str | None,
+    output: str,
+    preset: str,
+    seed: int,
+    jobs: int | None,
+    transpose: int,
+    bach: bool,
+    hours: float | None,
+    soundfont: str | None,
+) -> None:
     """Turn a folder of recordings, or Bach's scores, into a corpus to train on.
 
     \b
@@ -254,7 +268,7 @@ def corpus_command(folder, output, preset, seed, jobs, transpose, bach, hours, s
         raise click.UsageError(f"{'--hours' if hours else '--soundfont'} is for --bach")
     config, jobs = FeatureConfig.preset(preset), jobs or building.usable_cpus()
     try:
-        if bach:
+        if not folder:  # then --bach, one of the two
             unreadable, played = _build_bach(
                 output, config, seed, jobs, hours, soundfont, transpose
             )
@@ -379,8 +393,17 @@ def _setting(flag, kind, text, name=None, none="never"):
 )
 @click.pass_context
 def train_command(
-    context, data, run, preset, jobs, checkpoint_minutes, tensorboard, workers, resume, **settings
-):
+    context: click.Context,
+    data: str,
+    run: str,
+    preset: str | None,
+    jobs: int | None,
+    checkpoint_minutes: float,
+    tensorboard: str | None,
+    workers: bool,
+    resume: bool,
+    **settings: Any,
+) -> None:
     """Train a network on DATA and keep it as a run.
 
     A run is a folder with all that is needed to generate. DATA is a CSV file (a line is the vector
@@ -484,7 +507,15 @@ def _sampling(command):
     "the name of one that ships; none begins from nothing.",
     show_default="the run's own",
 )
-def generate_command(run, output, steps, seconds, seed, prime, **sampling):
+def generate_command(
+    run: str,
+    output: str,
+    steps: int | None,
+    seconds: float | None,
+    seed: int,
+    prime: str | None,
+    **sampling: Any,
+) -> None:
     """Let the network of RUN go on by itself.
 
     RUN is a folder made by cmc train, or the name of a run that ships (see cmc runs).
@@ -511,10 +542,10 @@ def generate_command(run, output, steps, seconds, seed, prime, **sampling):
             progress=progress,
             **sampling,
         )
-    if Path(output).suffix.lower() == ".csv":
-        write_csv(output, vectors)
-    else:
+    if config and seconds and Path(output).suffix.lower() != ".csv":
         write_audio(output, performance.sound(loaded, vectors, seconds), config.sample_rate)
+    else:
+        write_csv(output, vectors)
     _say(f"{output}: {_length(steps, config)}")
 
 
@@ -534,7 +565,7 @@ def generate_command(run, output, steps, seconds, seed, prime, **sampling):
     help="How long each of them runs.",
 )
 @_sampling
-def evaluate_command(run, data, clips, seconds, **sampling):
+def evaluate_command(run: str, data: str, clips: int, seconds: float, **sampling: Any) -> None:
     """Measure what RUN foresees of DATA, and what it makes alone.
 
     Foreseen is the held-out part; alone it goes on from primers that it has not learnt from. RUN is
@@ -558,7 +589,7 @@ def evaluate_command(run, data, clips, seconds, **sampling):
 
 @commands.command("runs")
 @click.option("--verbose", is_flag=True, help="Say, too, what each learnt from, is, and plays by.")
-def runs_command(verbose):
+def runs_command(verbose: bool) -> None:
     """List the trained runs that ship, and what each is."""
     shipped = runs.shipped()
     margin = max(map(len, shipped), default=0) + 2

@@ -11,14 +11,19 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers.files import readable_file
 from cmc_helpers.terminal import Progress, TerminalProgress, quiet_tensorflow
 
+if TYPE_CHECKING:
+    from cmc_helpers.plots import Picture
 
-def set_seed(seed, deterministic=True):
+
+def set_seed(seed: int, deterministic: bool = True) -> None:
     """Seed Python, NumPy and TensorFlow, so that the same cells give the same numbers again.
 
     deterministic: also choose operations that add up in a fixed order; about 10 % slower.
@@ -34,7 +39,7 @@ def set_seed(seed, deterministic=True):
 class Sound:
     """A waveform as WAV, with its spectrogram; what `listen` returns. Its repr names it."""
 
-    def __init__(self, wav, label, note, picture):
+    def __init__(self, wav: bytes, label: str, note: str, picture: "Picture") -> None:
         self.wav, self.label, self.note, self.picture = wav, label, note, picture
 
     def __repr__(self):
@@ -50,7 +55,7 @@ class Sound:
         display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 
 
-def audio_html(wav, label, note="", autoplay=False):
+def audio_html(wav: bytes, label: str, note: str = "", autoplay: bool = False) -> str:
     """A player for the bytes of a WAV file, with its caption, as HTML that needs nothing else."""
     source = f"data:audio/wav;base64,{base64.b64encode(wav).decode()}"
     label, start = html.escape(label), " autoplay" if autoplay else ""
@@ -61,7 +66,7 @@ def audio_html(wav, label, note="", autoplay=False):
     )
 
 
-def results(name):
+def results(name: str) -> dict[str, Any]:
     """What the long experiment tools/experiments/{name}.py found, a dict: what its JSON holds.
 
     In a checkout the folder lies beside the package, in an installed package inside it. Raises
@@ -73,7 +78,7 @@ def results(name):
     return json.loads(readable_file(path).read_text("utf-8"))
 
 
-def listen(waveform, sample_rate, title, *, normalise=False):
+def listen(waveform: ArrayLike, sample_rate: int, title: str, *, normalise: bool = False) -> Sound:
     """Show a player for `waveform` (samples,), in [−1, 1], below its spectrogram.
 
     Levels stay as they are, unlike in IPython's Audio, so that a change of gain is heard. Only a
@@ -110,16 +115,17 @@ class WidgetProgress(Progress):
     It moves ten times a second at most: training may have a thousand steps in that time.
     """
 
-    bar, message, due = None, "", 0.0
+    bar: Any = None
+    message, due = "", 0.0
 
-    def show(self, message):
+    def show(self, message: str) -> None:
         self.message = message
         if self.bar is None:
             self._open()
         if time.monotonic() >= self.due or self.done >= self.total:
             self.close()
 
-    def close(self):
+    def close(self) -> None:
         if self.bar is not None:
             self.bar.max, self.bar.value = max(self.total, 1), self.done
             self.text.value = f"{self.done} of {self.total}  {self.message}"
@@ -140,12 +146,12 @@ class WidgetProgress(Progress):
         )
 
 
-def widget_progress(label):
+def widget_progress(label: str) -> WidgetProgress:
     """A callable `progress(done, total, message="")` that moves a bar in a notebook."""
     return WidgetProgress(label)
 
 
-def progress(total, label):
+def progress(total: int, label: str) -> Progress:
     """The bar for a loop: a widget in a notebook, text on a terminal, else nothing.
 
     `with progress(200, "Training") as bar:` and in the loop `bar.update(1, "loss 0.3")`.
@@ -159,7 +165,7 @@ def _in_notebook():
     return hasattr(shell, "kernel")
 
 
-def wav(waveform, sample_rate):
+def wav(waveform: np.ndarray, sample_rate: int) -> bytes:
     """A waveform (samples,) in [−1, 1] as the bytes of a 16-bit WAV file."""
     import soundfile
 

@@ -7,8 +7,10 @@ Notebook: 10.
 """
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +54,7 @@ class Position:
         return shlex.join([*words, "-o", "music.wav"])
 
 
-def read_position(text):
+def read_position(text: str) -> Position:
     """The `Position` that a line like "cmc generate bach --strategy …" stands for.
 
     Raises ValueError, in one sentence, for a line that is not whole or asks for what cannot be.
@@ -60,14 +62,14 @@ def read_position(text):
     try:
         command, verb, run, *words = shlex.split(text)
     except ValueError:
-        command = verb = None
+        command = verb = ""
     if (command, verb) != ("cmc", "generate") or len(words) % 2:
         raise ValueError("a position of the knobs is a line like: cmc generate bach --strategy …")
     given = dict(zip(words[::2], words[1::2], strict=True))
     given.pop("-o", None)
     kinds = {name: str if knob.metadata["choices"] else float for name, knob in KNOBS.items()}
     resting = Sampling(given["--strategy"]).idle() if "--strategy" in given else []
-    values = {}
+    values: dict[str, Any] = {}
     for name, kind in (kinds | {"seed": int, "seconds": float, "prime": str}).items():
         option = "--" + name.replace("_", "-")
         try:
@@ -96,7 +98,7 @@ class Rendering:
     waveform: np.ndarray
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The knobs in a line."""
         chosen = self.position.sampling
         knobs = f", τ {chosen.tau:g} of {chosen.form}" if chosen.strategy == "tempered" else ""
@@ -107,14 +109,15 @@ class Rendering:
         )
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The title, and how long it sounds."""
         return f"{self.title}, {self.position.seconds:g} s"
 
     @cached_property
-    def picture(self):
+    def picture(self) -> plots.Picture:
         """Spectrogram, chosen components and flux below each other, a `plots.Picture`."""
-        config, count = self.run.features, self.run.network.components
+        config: Any = self.run.features  # of a run of sound, so never None
+        count = self.run.network.components
         amplitudes = features_to_amplitudes(self.features, config)
         loudness = np.linalg.norm(amplitudes[:-1], axis=1)
         silent = loudness < 1e-3 * loudness.max()  # what little there is has no flux to speak of
@@ -130,10 +133,11 @@ class Rendering:
         )
 
     @cached_property
-    def sound(self):
+    def sound(self) -> notebook.Sound:
         """A `notebook.Sound`, with this picture."""
+        config: Any = self.run.features  # of a run of sound, so never None
         return notebook.Sound(
-            notebook.wav(self.waveform, self.run.features.sample_rate),
+            notebook.wav(self.waveform, config.sample_rate),
             self.label,
             "",
             self.picture,
@@ -146,14 +150,21 @@ class Rendering:
         return self.title
 
 
-def render(run, position, primer=None, progress=None, **changes):
+def render(
+    run: runs.Run,
+    position: Position,
+    primer: np.ndarray | None = None,
+    progress: Callable[..., object] | None = None,
+    **changes: Any,
+) -> Rendering:
     """What `run`, a `runs.Run` of sound, plays at a `Position`: the same random numbers, the same
     primer (features (T, 100), see `performance.read_primer`) wherever the knobs stand. changes: of
     the inversion, e.g. **QUICK. Returns a `Rendering`. ValueError as `generation.generate` has it.
     """
+    config: Any = run.features  # of a run of sound, so never None
     (features,), (components,) = generation.generate(
         run,
-        run.features.frames(position.seconds),
+        config.frames(position.seconds),
         seed=position.seed,
         primer=primer,
         progress=progress,
@@ -163,13 +174,21 @@ def render(run, position, primer=None, progress=None, **changes):
     return Rendering(position, run, features, components, waveform)
 
 
-def moment(run, foreseen, features, step, tau, form="exact"):
+def moment(
+    run: runs.Run,
+    foreseen: generation.Foreseen,
+    features: np.ndarray,
+    step: int,
+    tau: float,
+    form: str = "exact",
+) -> plots.Picture:
     """The mixture after one step of a piece, and what τ leaves of it, as a `plots.Picture`.
 
     foreseen: what `generation.foresee` says of features (T, 100). step: from 0. tau, form: see
     `mixtures.tempered_log_weights` and `standardised_log_weights`. The spectra are means over the
     frames that are foreseen together. Raises ValueError for a step that has no next one.
     """
+    config: Any = run.features  # of a run of sound, so never None
     together, steps = run.network.frames, len(foreseen.scales)
     if not 0 <= step < len(features) // together - 1:
         raise ValueError(f"after step {step} nothing came: choose one from 0 to {steps - 2}")
@@ -177,13 +196,13 @@ def moment(run, foreseen, features, step, tau, form="exact"):
     ranks = mixtures.standardised_log_weights(mixture, form)
     kept = np.exp(mixtures.tempered_log_weights(ranks, tau)) > 0
     spectra = [
-        features_to_amplitudes(frames, run.features).mean(axis=0)
+        features_to_amplitudes(frames, config).mean(axis=0)
         for frames in foreseen.candidates(run, step)
     ]
     came = features[together * (step + 1) : together * (step + 2)]
-    came = features_to_amplitudes(came, run.features).mean(axis=0)
+    came = features_to_amplitudes(came, config).mean(axis=0)
     weights, ranks = np.exp(mixture.log_weights), np.exp(ranks)
-    seconds = together * (step + 1) / run.features.frames_per_second
+    seconds = together * (step + 1) / config.frames_per_second
     title = f"After {seconds:.2f} s, τ = {tau:.2f} leaves {kept.sum()} of {len(kept)} components"
     ranked_by = f"ranked by {mixtures.FORMS[form]}"
     figure = plots.mixture(weights, ranks, kept, spectra, came, title, ranked_by=ranked_by)

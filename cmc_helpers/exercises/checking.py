@@ -14,11 +14,17 @@ import linecache
 import re
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-CHECKS = {}
+_Answer = Callable[..., Any]
+_Check = Callable[[_Answer], str]
+
+CHECKS: dict[str, _Check] = {}
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Verdict:
         return f'<div role="status" style="{style}">{head} {html.escape(self.message)}</div>'
 
 
-def check(exercise, answer):
+def check(exercise: str, answer: _Answer) -> Verdict:
     """Try the function `answer` on `exercise`, for example "07.1"; returns a Verdict.
 
     Raises ValueError for an exercise that does not exist.
@@ -60,23 +66,23 @@ def check(exercise, answer):
         return Verdict(exercise, "wrong", f"{wrong}.")
 
 
-def exercise(number):
+def exercise(number: str) -> Callable[[_Check], _Check]:
     """Register the decorated function as the check of exercise `number`."""
 
-    def register(function):
+    def register(function: _Check) -> _Check:
         CHECKS[number] = function
         return function
 
     return register
 
 
-def expect(condition, message):
+def expect(condition: bool | np.bool_, message: str) -> None:
     """Stop the check with the counter-example in `message` unless `condition` holds."""
     if not condition:
         raise _Wrong(message)
 
 
-def numbers(answer, asked):
+def numbers(answer: object, asked: str) -> np.ndarray:
     """The answer as an array of floats, or a counter-example that says it holds no numbers."""
     try:
         return np.asarray(answer, dtype=np.float64)
@@ -85,7 +91,9 @@ def numbers(answer, asked):
         raise _Wrong(f"{asked} your answer ({kind}) is not made of numbers") from None
 
 
-def expect_equal(got, wanted, asked, why, tolerance=1e-6):
+def expect_equal(
+    got: object, wanted: ArrayLike, asked: str, why: str, tolerance: float = 1e-6
+) -> None:
     """Stop the check unless `got` equals `wanted` in shape and, up to `tolerance`, in value.
 
     asked: what the learner's function was asked, for example "for n = 256". why: half a sentence.

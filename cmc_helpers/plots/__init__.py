@@ -9,8 +9,11 @@ it. Colours are cividis for magnitudes and Okabe and Ito's for lines, never with
 import base64
 import html
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers.features import GROUP_WIDTHS
 
@@ -32,7 +35,7 @@ class Picture:
     only a screen reader meets.
     """
 
-    def __init__(self, png, alt):
+    def __init__(self, png: bytes, alt: str) -> None:
         self.png, self.alt = png, alt
 
     def __repr__(self):
@@ -48,7 +51,7 @@ class Picture:
         display({"text/html": f'<p style="{hidden}">{html.escape(self.alt)}</p>'}, raw=True)
 
 
-def figure_with_alt(figure, alt):
+def figure_with_alt(figure: Any, alt: str) -> Picture:
     """Turn a Figure, or the Figure of an Axes, into a Picture described by the sentence `alt`.
 
     Draws on white, stores no program name or date, and closes a pyplot figure, so that it is not
@@ -67,7 +70,7 @@ def figure_with_alt(figure, alt):
     return Picture(buffer.getvalue(), alt)
 
 
-def waveform(samples, title, *, sample_rate=8000, ax=None):
+def waveform(samples: np.ndarray, title: str, *, sample_rate: int = 8000, ax: Any = None) -> Any:
     """Draw a waveform (samples,) over time in seconds; returns the Axes."""
     ax = ax or new_axes(height=2.2)
     ax.plot(np.arange(len(samples)) / sample_rate, samples, color=LINES[0]["color"], linewidth=0.6)
@@ -76,7 +79,15 @@ def waveform(samples, title, *, sample_rate=8000, ax=None):
     return ax
 
 
-def spectrogram(sound, title, *, sample_rate=8000, ax=None, reference=None, decibels=60):
+def spectrogram(
+    sound: np.ndarray,
+    title: str,
+    *,
+    sample_rate: int = 8000,
+    ax: Any = None,
+    reference: float | None = None,
+    decibels: float = 60,
+) -> Any:
     """Draw magnitudes in decibels below `reference` (their maximum) over seconds and kilohertz.
 
     sound: a waveform (samples,), of which the short-time Fourier transform is taken as in the
@@ -91,7 +102,14 @@ def spectrogram(sound, title, *, sample_rate=8000, ax=None, reference=None, deci
     return ax
 
 
-def feature_image(features, title, *, compression=1.0, ax=None, decibels=60):
+def feature_image(
+    features: ArrayLike,
+    title: str,
+    *,
+    compression: float = 1.0,
+    ax: Any = None,
+    decibels: float | None = 60,
+) -> Any:
     """Draw features (T, 100) over seconds, each row named by its number and its lowest frequency.
 
     compression: the power that turned amplitudes into features (0.5 for square roots); the scale is
@@ -113,7 +131,16 @@ def feature_image(features, title, *, compression=1.0, ax=None, decibels=60):
     return ax
 
 
-def curves(x, curves, title, *, xlabel, ylabel, log_x=False, ax=None):
+def curves(
+    x: ArrayLike,
+    curves: Mapping[str, ArrayLike],
+    title: str,
+    *,
+    xlabel: str,
+    ylabel: str,
+    log_x: bool = False,
+    ax: Any = None,
+) -> Any:
     """Draw up to four curves {label: y} over a common x, told apart by colour and line style."""
     ax = ax or new_axes()
     for (label, y), line in zip(curves.items(), LINES[: len(curves)], strict=True):
@@ -127,7 +154,9 @@ def curves(x, curves, title, *, xlabel, ylabel, log_x=False, ax=None):
     return ax
 
 
-def learning_curve(history, title, *, ylabel="loss (nats per frame)", ax=None):
+def learning_curve(
+    history: Any, title: str, *, ylabel: str = "loss (nats per frame)", ax: Any = None
+) -> Any:
     """Draw training and validation loss per epoch and mark the best epoch, counted from 1.
 
     history: a mapping with "loss" and possibly "validation_loss", a number per epoch, such as
@@ -149,7 +178,9 @@ def learning_curve(history, title, *, ylabel="loss (nats per frame)", ax=None):
     return ax
 
 
-def compare(sounds, title, *, sample_rate=8000, decibels=60):
+def compare(
+    sounds: Mapping[str, np.ndarray], title: str, *, sample_rate: int = 8000, decibels: float = 60
+) -> Any:
     """Draw spectrograms {panel title: sound} below each other on one scale; returns the Figure.
 
     Each sound is what `spectrogram` takes. 0 dB is the loudest point of all panels, so a quieter
@@ -168,7 +199,9 @@ def compare(sounds, title, *, sample_rate=8000, decibels=60):
     return figure
 
 
-def piano_roll(rolls, title, *, steps_per_second=1.0):
+def piano_roll(
+    rolls: Mapping[str, Sequence[Any]], title: str, *, steps_per_second: float = 1.0
+) -> Any:
     """Draw notes {panel title: notes with start, length, pitch} below each other; the Figure.
 
     steps_per_second: how many units of start and length pass in a second. All panels share their
@@ -188,7 +221,16 @@ def piano_roll(rolls, title, *, steps_per_second=1.0):
     return figure
 
 
-def mixture(weights, ranks, kept, spectra, came, title, *, ranked_by="π̂"):
+def mixture(
+    weights: np.ndarray,
+    ranks: np.ndarray,
+    kept: np.ndarray,
+    spectra: ArrayLike,
+    came: np.ndarray,
+    title: str,
+    *,
+    ranked_by: str = "π̂",
+) -> Any:
     """Draw a mixture of K possible next spectra, and which of them may be chosen; the Figure.
 
     weights: π (K,). ranks: what the strategy ranks by, (K,), summing to 1. kept: of each component,
@@ -226,7 +268,15 @@ def mixture(weights, ranks, kept, spectra, came, title, *, ranked_by="π̂"):
     return figure
 
 
-def performance(waveform, components, flux, title, *, count, sample_rate=8000):
+def performance(
+    waveform: np.ndarray,
+    components: np.ndarray,
+    flux: np.ndarray,
+    title: str,
+    *,
+    count: int,
+    sample_rate: int = 8000,
+) -> Any:
     """Draw what was generated over a common time in seconds; returns the Figure.
 
     Above the spectrogram of a waveform (samples,), then which of `count` components each frame
@@ -267,7 +317,7 @@ def _figure(height):
     return Figure(figsize=(7.5, height), layout="constrained")
 
 
-def new_axes(height=2.8):
+def new_axes(height: float = 2.8) -> Any:
     """The Axes of a new figure, 7.5 inches wide and `height` high."""
     return _figure(height).subplots()
 

@@ -5,9 +5,12 @@ end a cell with `plots.figure_with_alt(ax, alt)`. On a figure of its own a unit 
 are Okabe and Ito's, and what they tell apart a label or the style of the line tells apart too.
 """
 
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers import plots
 
@@ -17,7 +20,15 @@ WIDTH = 7.4  # the figure's 7.5 inches less the layout's margins
 SYMBOL, NAME, WORD = 12, 10.5, 9.5  # sizes of text in points
 
 
-def feed_forward_network(sizes, title, *, weights=None, activations=None, names=None, ax=None):
+def feed_forward_network(
+    sizes: Iterable[int],
+    title: str,
+    *,
+    weights: Iterable[ArrayLike] | None = None,
+    activations: Iterable[ArrayLike] | None = None,
+    names: Iterable[str] | None = None,
+    ax: Any = None,
+) -> Any:
     """Draw layers of neurons, each joined to all of the next: the paper's figure 1.
 
     sizes: neurons in each layer, at least two layers, such as (3, 5, 5, 2).
@@ -75,7 +86,9 @@ def feed_forward_network(sizes, title, *, weights=None, activations=None, names=
     return ax
 
 
-def recurrent_network(steps, title, *, layers=1, truncated=None, ax=None):
+def recurrent_network(
+    steps: int, title: str, *, layers: int = 1, truncated: int | None = None, ax: Any = None
+) -> Any:
     """Draw a recurrent network with its loop, and unrolled in time: the paper's figure 2.
 
     steps: time steps side by side, 1 to 8. layers: recurrent boxes on top of each other below the
@@ -128,7 +141,7 @@ def recurrent_network(steps, title, *, layers=1, truncated=None, ax=None):
     return ax
 
 
-def lstm_cell(title, *, highlight=None, ax=None):
+def lstm_cell(title: str, *, highlight: str | None = None, ax: Any = None) -> Any:
     """Draw one step of an LSTM cell, its gates and its cell state: the paper's figure 3.
 
     highlight: "forget", "input", "output" or "cell" draws that part thick and the rest grey.
@@ -278,7 +291,7 @@ def _names(layers):
     return ["input $x$", *hidden, r"output $\hat{y}$"]
 
 
-def _checked(kind, given, shapes):
+def _checked(kind, given, shapes) -> list[np.ndarray]:
     """Arrays of `shapes`, or a ValueError that says which one has another."""
     arrays = [np.asarray(array, float) for array in given]
     if len(arrays) != len(shapes):

@@ -5,18 +5,24 @@ as well. Of all this a stored notebook shows one line of text, the same on every
 picture has its words for those who do not see it.
 """
 
-from cmc_helpers import generation, notebook, plots
-from cmc_helpers.player import moment
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmc_helpers import generation, notebook, plots, runs
+from cmc_helpers.player import Position, moment
 from cmc_helpers.sampling import KNOBS
 from cmc_helpers.widgets.controls import choice, image, knob, message, said, slider
 from cmc_helpers.widgets.listening_view import ListeningTest
 from cmc_helpers.widgets.player_view import Player
 
 __all__ = ["choice", "explore", "listening_test", "mixture_explorer", "player", "slider"]
-_shown = []  # ipywidgets may hold its widgets weakly, and nobody else holds them
+_shown: list[Any] = []  # ipywidgets may hold its widgets weakly, and nobody else holds them
 
 
-def explore(render, **sliders):
+def explore(render: Callable[..., plots.Picture | notebook.Sound], **sliders: Any) -> None:
     """Show the sliders above the picture `render(name=value, …)`, drawn anew when one is let go.
 
     render: takes the values by their names and returns a `plots.Picture`, that is, ends with
@@ -41,7 +47,7 @@ def explore(render, **sliders):
     _show(ipywidgets.VBox([*sliders.values(), picture]), line)
 
 
-def player(*names, position=None, files=False):
+def player(*names: str, position: Position | str | None = None, files: bool = False) -> None:
     """Show the τ player: knobs, and the music of a run where they stand, heard, seen and as text.
 
     names: runs of sound, as `runs.find` takes them. position: a `player.Position`, or its text, to
@@ -53,7 +59,9 @@ def player(*names, position=None, files=False):
     _show(view.box, f"Player of {', '.join(names)}, at: {view.position}")
 
 
-def mixture_explorer(run, features, step, tau=0.6, form="weight"):
+def mixture_explorer(
+    run: runs.Run, features: np.ndarray, step: int, tau: float = 0.6, form: str = "weight"
+) -> None:
     """Show the mixture at one moment of a piece, with sliders for the moment and τ.
 
     run: a `runs.Run`; features (T, 100): the piece; step, tau, form: where to begin, see
@@ -73,7 +81,7 @@ def mixture_explorer(run, features, step, tau=0.6, form="weight"):
     )
 
 
-def listening_test(folder):
+def listening_test(folder: str | Path) -> None:
     """Show the composer test that `listening_test.prepare` wrote into `folder`, trial by trial.
 
     It asks for a name and the paper's question first (how much of Bach have you heard?), then plays

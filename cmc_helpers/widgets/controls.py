@@ -2,15 +2,19 @@
 
 import base64
 import html
+from collections.abc import Iterable
+from dataclasses import Field
 from decimal import Decimal
 from numbers import Integral
+from typing import Any
 
 from cmc_helpers.files import FileError
+from cmc_helpers.plots import Picture
 
 LAYOUT = {"width": "98%", "max_width": "32em"}
 
 
-def slider(label, low, high, step, value):
+def slider(label: str, low: float, high: float, step: float, value: float) -> Any:
     """A slider from `low` to `high` that reports when it is let go, not on its way.
 
     Whole numbers if all four are, else as many decimals as they need. Mouse and arrow keys move
@@ -35,7 +39,7 @@ def slider(label, low, high, step, value):
     )
 
 
-def choice(label, options, value):
+def choice(label: str, options: Iterable[Any], value: Any) -> Any:
     """A list to choose one of `options` from, for mouse and keyboard."""
     import ipywidgets
 
@@ -48,7 +52,7 @@ def choice(label, options, value):
     )
 
 
-def knob(field, value=None):
+def knob(field: Field[Any], value: Any = None) -> Any:
     """The slider or list of a field of `sampling.Sampling`, at `value` or where it usually is."""
     about = field.metadata
     value = field.default if value is None else value
@@ -61,18 +65,18 @@ def knob(field, value=None):
     return choice(about["label"], options, value)
 
 
-def said(text, role="status"):
+def said(text: str, role: str = "status") -> str:
     """A line of HTML that a screen reader reads out: role "status" when it can, "alert" at once."""
     return f'<p role="{role}">{html.escape(text)}</p>'
 
 
-def message(error):
+def message(error: Exception) -> str:
     """What to say of an error: its sentence, and of one that is not ours also its name."""
     known = isinstance(error, (ValueError, FileError)) and str(error)
     return str(error) if known else f"{type(error).__name__}: {error}"
 
 
-def image(picture):
+def image(picture: Picture) -> str:
     """A `plots.Picture` as HTML, with its words."""
     source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
     return f'<img alt="{html.escape(picture.alt)}" src="{source}" style="max-width:100%">'

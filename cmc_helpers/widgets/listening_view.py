@@ -10,10 +10,11 @@ from cmc_helpers.widgets import controls
 class ListeningTest:
     """The view that `listening_test` shows: `box` is its widget."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         import ipywidgets
 
-        self._folder, self._answers = Path(folder), None
+        self._folder = Path(folder)
+        self._answers: listening_test.Answers | None = None
         about = listening_test.read_plan(folder)
         self.trials, self._pair = about["trials"], about["protocol"] == "pair"
         self.name = ipywidgets.Text(description="your name", style={"description_width": "initial"})

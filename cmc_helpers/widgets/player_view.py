@@ -7,8 +7,10 @@ import base64
 import html
 import tempfile
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cmc_helpers import notebook, runs
 from cmc_helpers.audio import write_audio
@@ -30,18 +32,20 @@ class Player:
     Sound is made in a thread, of the newest position only: one that is left again is given up.
     """
 
-    def __init__(self, names, position=None, files=False):
+    def __init__(
+        self, names: Sequence[str], position: Position | str | None = None, files: bool = False
+    ) -> None:
         import ipywidgets
 
         if isinstance(position, str):
             position = read_position(position)
         self._runs = {name: runs.load(runs.find(name)) for name in names}
         position = position or Position(names[0], self._runs[names[0]].sampling)
-        self._primers = {"none": "none"} | {clip: clip for clip in CLIPS}
-        self._heard = {}  # (run, name of a primer) → features
+        self._primers: dict[str, str | Path] = {name: name for name in ("none", *CLIPS)}
+        self._heard: dict[tuple[str, str | None], Any] = {}  # (run, name of a primer) → features
         self._moving = False
         low, high = SECONDS
-        self.knobs = {
+        self.knobs: dict[str, Any] = {
             **{name: controls.knob(knob) for name, knob in KNOBS.items()},
             "seconds": controls.slider("seconds", low, high, 0.5, 4.0),
             "seed": ipywidgets.BoundedIntText(
@@ -85,7 +89,7 @@ class Player:
         )
 
     @property
-    def position(self):
+    def position(self) -> Position:
         """Where the knobs stand, a `player.Position`."""
         values = {name: knob.value for name, knob in self.knobs.items()}
         values = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
@@ -93,7 +97,7 @@ class Player:
         values["prime"] = None if values["prime"] == OWN else values["prime"]
         return Position(sampling=chosen, **values)
 
-    def wait(self):
+    def wait(self) -> None:
         """Return when what was asked for last is heard and drawn."""
         self._work.wait()
 
@@ -259,11 +263,12 @@ class Player:
 class Latest:
     """Works in a thread of its own on the newest value it was given, one at a time."""
 
-    def __init__(self, work):
+    def __init__(self, work: Callable[[Any], object]) -> None:
         self._work, self._lock = work, threading.Lock()
-        self._newest, self._thread = None, None
+        self._newest: Any = None
+        self._thread: threading.Thread | None = None
 
-    def give(self, value):
+    def give(self, value: Any) -> None:
         """Work on this value next, and not on those that still wait."""
         with self._lock:
             self._newest = value
@@ -271,11 +276,11 @@ class Latest:
                 self._thread = threading.Thread(target=self._go_on, daemon=True)
                 self._thread.start()
 
-    def is_outdated(self, value):
+    def is_outdated(self, value: Any) -> bool:
         """Has a newer value been given?"""
         return self._newest is not None and self._newest is not value
 
-    def wait(self):
+    def wait(self) -> None:
         """Return when nothing is left to do."""
         while (thread := self._thread) is not None:
             thread.join()
