@@ -13,6 +13,7 @@ Notebook: 02.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,9 @@ class DiagonalMixture(NamedTuple):
     sigmas: Any
 
 
-def from_network_output(output, components, floor=0.01, ceiling=100.0, xp=np):
+def from_network_output(
+    output: Any, components: int, floor: float = 0.01, ceiling: float = 100.0, xp: Any = np
+) -> Mixture:
     """Split a network's raw output (..., 2K + K·m) into a `Mixture`.
 
     ln π is a log-softmax. σ runs smoothly from floor to ceiling, both in the units of the
@@ -62,7 +65,9 @@ def from_network_output(output, components, floor=0.01, ceiling=100.0, xp=np):
     return Mixture(log_weights, means, scales)
 
 
-def from_diagonal_output(output, components, floor=0.01, ceiling=100.0, xp=np):
+def from_diagonal_output(
+    output: Any, components: int, floor: float = 0.01, ceiling: float = 100.0, xp: Any = np
+) -> DiagonalMixture:
     """Split a network's raw output (..., K + 2·K·m) into a `DiagonalMixture`.
 
     K logits, K·m numbers for σ and K·m means, read as `from_network_output` reads them.
@@ -76,7 +81,7 @@ def from_diagonal_output(output, components, floor=0.01, ceiling=100.0, xp=np):
     return DiagonalMixture(logits - _logsumexp(logits, xp), means, sigmas)
 
 
-def component_log_densities(y, mixture, xp=np):
+def component_log_densities(y: Any, mixture: Mixture, xp: Any = np) -> Any:
     """ln π_k + ln N(y; μ_k, σ_k² I) for every component: y (..., m) → (..., K).
 
     Paper section 2.1.2: 1/√(2πσ²)^m · exp(−‖μ − y‖² / 2σ²), with σ to the power m.
@@ -88,7 +93,7 @@ def component_log_densities(y, mixture, xp=np):
     return mixture.log_weights - normaliser - 0.5 * squared / xp.square(mixture.scales)
 
 
-def log_density(y, mixture, xp=np):
+def log_density(y: Any, mixture: Mixture, xp: Any = np) -> Any:
     """ln P(y | M), in nats: y (..., m) → (...). Paper section 2.1.2.
 
     Summed over components by log-sum-exp: at m = 100 the densities themselves under- or overflow.
@@ -97,7 +102,7 @@ def log_density(y, mixture, xp=np):
     return _logsumexp(component_log_densities(y, mixture, xp), xp)[..., 0]
 
 
-def diagonal_log_density(y, mixture, xp=np):
+def diagonal_log_density(y: Any, mixture: DiagonalMixture, xp: Any = np) -> Any:
     """ln P(y | M) of a `DiagonalMixture`, in nats: y (..., m) → (...).
 
     With σ_j = σ̄ s_j, where Π_j s_j = 1, a component is an isotropic one of y / s:
@@ -109,7 +114,7 @@ def diagonal_log_density(y, mixture, xp=np):
     return log_density(xp.zeros_like(y), around_y, xp)
 
 
-def standardised_log_weights(mixture, form="exact", xp=np):
+def standardised_log_weights(mixture: Mixture, form: str = "exact", xp: Any = np) -> Any:
     """ln π̂ (..., K): how high each component's peak stands, normalised to sum to 1.
 
     form "exact": π/σ^m, the peak density of an m-dimensional component. form "paper": π/σ, as
@@ -123,7 +128,7 @@ def standardised_log_weights(mixture, form="exact", xp=np):
     return peaks - _logsumexp(peaks, xp)
 
 
-def tempered_log_weights(log_weights, tau, xp=np):
+def tempered_log_weights(log_weights: Any, tau: float, xp: Any = np) -> Any:
     """Keep the subset S of section 2.1.2 and renormalise: (..., K) → (..., K), −inf outside S.
 
     S is the top component, and those in order of weight while their cumulative sum stays ≤ τ: the
@@ -141,7 +146,7 @@ def tempered_log_weights(log_weights, tau, xp=np):
     return kept_weights - _logsumexp(kept_weights, xp)
 
 
-def with_pi_temperature(mixture, temperature, xp=np):
+def with_pi_temperature(mixture: Mixture, temperature: float, xp: Any = np) -> Mixture:
     """The mixture with weights ∝ π^(1/T); means and scales stay.
 
     T in (0, ∞): below 1 the likely components gain, above 1 the rare ones. What the field calls a
@@ -152,7 +157,7 @@ def with_pi_temperature(mixture, temperature, xp=np):
     return mixture._replace(log_weights=log_weights - _logsumexp(log_weights, xp))
 
 
-def choose(log_weights, uniform, xp=np):
+def choose(log_weights: Any, uniform: Any, xp: Any = np) -> Any:
     """Draw component indices (...) from ln weights (..., K) and uniform numbers (...) in (0, 1].
 
     By the inverse cumulative distribution: the same `uniform` serves any τ, so that only τ changes.
@@ -163,7 +168,7 @@ def choose(log_weights, uniform, xp=np):
     return xp.count_nonzero(cumulative < threshold, axis=-1)
 
 
-def exact_maximum(mixture, iterations=100, xp=np):
+def exact_maximum(mixture: Mixture, iterations: int = 100, xp: Any = np) -> tuple[Any, Any]:
     """arg max_y P(y | M), strategy 2 of section 2.1.2: (..., m), and the component that has the
     largest share in the density there (...).
 
@@ -184,7 +189,13 @@ def exact_maximum(mixture, iterations=100, xp=np):
     return _pick(points, best, xp), xp.argmax(_pick(shares, best, xp), axis=-1)
 
 
-def next_vector(mixture, sampling, uniform, deviation, xp=np):
+def next_vector(
+    mixture: Mixture,
+    sampling: Any,
+    uniform: Any,
+    deviation: Any | Callable[[Any, Any], Any],
+    xp: Any = np,
+) -> tuple[Any, Any]:
     """One vector by one of the paper's four strategies (section 2.1.2), and its component.
 
     sampling: a `sampling.Sampling`. Its strategy is "greedy" (the top mean of π̂), "exact" (the
@@ -213,7 +224,9 @@ def next_vector(mixture, sampling, uniform, deviation, xp=np):
     return centre + sampling.sigma_scale * spread * deviation, component
 
 
-def draw(mixture, sampling, rng):
+def draw(
+    mixture: Mixture | DiagonalMixture, sampling: Any, rng: int | np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | np.integer]:
     """`next_vector` for those who bring no random numbers: y (..., m), its component (...).
 
     mixture: in NumPy, a `Mixture`, or a `DiagonalMixture` for all strategies but "exact"; there a

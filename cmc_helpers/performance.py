@@ -5,6 +5,7 @@ Notebook: 10.
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -13,17 +14,19 @@ from cmc_helpers import inversion
 from cmc_helpers.audio import read_audio, set_level
 from cmc_helpers.corpora import samples
 from cmc_helpers.features import extract_features
+from cmc_helpers.runs import Run
 from cmc_helpers.vectors import read_csv
 
 PRIMER_SECONDS = 10  # of a primer, its end: longer than any training window, soon listened to
 
 
-def sound(run, features, seconds, **changes):
+def sound(run: Run, features: np.ndarray, seconds: float, **changes: Any) -> np.ndarray:
     """Generated features (T, 100) → waveform of so many seconds, in [−1, 1].
 
     Every clip of a run by the gain that the run's own primer needs: what is soft stays soft.
     changes: see `inversion.invert_features`.
     """
+    assert run.features, "a run of plain vectors has no sound"
     rate = run.features.sample_rate
     with threadpool_limits(1):  # the matrices are small: threads would only wait for each other
         waveform = inversion.invert_features(features, run.features, **changes)
@@ -36,7 +39,7 @@ def _heard_first(run):
     return inversion.invert_features(run.primer, run.features, iterations=0)
 
 
-def read_primer(run, prime):
+def read_primer(run: Run, prime: str | Path | None) -> np.ndarray | None:
     """What a run hears first: features (T, m), or None for the run's own primer.
 
     prime: None; "none" for nothing at all; a CSV file; for sound a recording; of both also the name

@@ -11,6 +11,9 @@ residuals (Efron 1979), in blocks where they hang together in time (Künsch 1989
 Notebook: 10.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -33,7 +36,13 @@ class Residuals:
     rows in a row have the same, the second came a step after the first.
     """
 
-    def __init__(self, components, scales, vectors, places):
+    def __init__(
+        self,
+        components: np.ndarray,
+        scales: np.ndarray,
+        vectors: np.ndarray,
+        places: np.ndarray,
+    ) -> None:
         self.components, self.scales = components, scales
         self.vectors, self.places = vectors, places
         self._goes_on = np.append(places[1:] == places[:-1], False)
@@ -44,7 +53,9 @@ class Residuals:
     def __repr__(self):
         return f"<{len(self.scales):,} residuals of {self.vectors.shape[1]} numbers>"
 
-    def draw(self, components, scales, uniform, last):
+    def draw(
+        self, components: np.ndarray, scales: np.ndarray, uniform: np.ndarray, last: np.ndarray
+    ) -> np.ndarray:
         """Residuals (..., m) for chosen components (...) of σ (...), by uniforms (...) in (0, 1].
 
         last (...) holds the rows that were drawn in the step before, −1 where there is none, and is
@@ -67,7 +78,7 @@ class Residuals:
         return self.vectors[last] * np.float32(UNIT)
 
 
-def collect(run, pieces, seed=0):
+def collect(run: Any, pieces: Sequence[Any], seed: int = 0) -> Residuals:
     """The `Residuals` of a run: what it does not foresee of `pieces`, features (T, m) each.
 
     It listens (teacher forcing) at places spread evenly over all of them, the first drawn by
@@ -97,7 +108,8 @@ def collect(run, pieces, seed=0):
             )
         parts.append(_met(run, heard, each))
     whole = (np.concatenate(arrays)[:COUNT] for arrays in zip(*parts, strict=True))
-    return Residuals(*whole, np.arange(COUNT) // each)
+    components, scales, vectors = whole
+    return Residuals(components, scales, vectors, np.arange(COUNT) // each)
 
 
 def _met(run, heard, each):

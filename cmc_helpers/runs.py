@@ -17,12 +17,15 @@ Keras can open the file too.
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers import networks
 from cmc_helpers.corpora import samples
@@ -67,14 +70,14 @@ class Run:
     None in a run that keeps none, whose noise is Gaussian then.
     """
 
-    folder: Path
-    settings: dict
+    folder: Path | None
+    settings: dict[str, Any]
     features: FeatureConfig | None
     network: NetworkConfig
     normaliser: Normaliser
     primer: np.ndarray
     sampling: Sampling
-    weights: dict
+    weights: dict[str, list[np.ndarray]]
     residuals: Residuals | None = None
 
     def __repr__(self):
@@ -82,17 +85,17 @@ class Run:
         return f"<run {self.folder or 'in memory'}: {network}, {self.parameters:,} numbers>"
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """How many numbers training has set."""
         return sum(w.size for arrays in self.weights.values() for w in arrays)
 
     @cached_property
-    def layers(self):
+    def layers(self) -> networks.InNumPy:
         """The network in NumPy, to generate with: see `networks.InNumPy`."""
         return networks.InNumPy(self.weights)
 
     @cached_property
-    def model(self):
+    def model(self) -> Any:
         """The network as a keras.Model, to train on, to judge and to take apart."""
         model = networks.build(self.network)
         for name, arrays in self.weights.items():
@@ -100,12 +103,13 @@ class Run:
         return model
 
     @property
-    def history(self):
+    def history(self) -> dict[str, list[float]]:
         """Columns of history.csv: {"epoch": [...], "loss": [...], "validation_loss": [...]}."""
+        assert self.folder, "a run in memory has no history"
         return read_history(self.folder / HISTORY)
 
 
-def load(folder):
+def load(folder: str | Path) -> Run:
     """Open a run: a folder, or the name of one that ships, as in load("bach").
 
     RunError: missing, incomplete, of another format, or inconsistent.
@@ -143,7 +147,7 @@ def load(folder):
     )
 
 
-def read_settings(folder):
+def read_settings(folder: str | Path) -> dict[str, Any]:
     """The settings of a run as a dictionary, without loading its model. Raises RunError."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -170,7 +174,7 @@ def read_settings(folder):
     return settings
 
 
-def read_feature_config(folder):
+def read_feature_config(folder: str | Path) -> FeatureConfig | None:
     """The FeatureConfig of a run, or None for plain vectors, without its model. RunError."""
     settings = read_settings(folder)
     try:
@@ -180,7 +184,7 @@ def read_feature_config(folder):
         raise _not_a_run(folder, problem) from problem
 
 
-def write_settings(folder, settings):
+def write_settings(folder: str | Path, settings: dict[str, Any]) -> None:
     """Write config.json, whole or not at all."""
     with replacing(Path(folder) / CONFIG, RunError) as temporary:
         text = json.dumps({"format": FORMAT, **settings}, indent=1, ensure_ascii=False)
@@ -188,13 +192,13 @@ def write_settings(folder, settings):
         temporary.write_text(text + "\n", "utf-8", errors="backslashreplace", newline="\n")
 
 
-def write_normaliser(folder, normaliser):
+def write_normaliser(folder: str | Path, normaliser: Normaliser) -> None:
     """Write normaliser.npz."""
     with replacing(Path(folder) / NORMALISER, RunError) as temporary:
         np.savez(temporary, offset=normaliser.offset, matrix=normaliser.matrix)
 
 
-def read_normaliser(folder, m):
+def read_normaliser(folder: str | Path, m: int) -> Normaliser:
     """The inverse of `write_normaliser`, for features of width m. RunError: damaged, or of another
     width."""
     path = Path(folder) / NORMALISER
@@ -216,13 +220,13 @@ def read_normaliser(folder, m):
     return normaliser
 
 
-def write_residuals(folder, residuals):
+def write_residuals(folder: str | Path, residuals: Residuals) -> None:
     """Write residuals.npz."""
     with replacing(Path(folder) / RESIDUALS, RunError) as temporary:
         np.savez_compressed(temporary, **{name: getattr(residuals, name) for name in _OF_RESIDUALS})
 
 
-def read_residuals(folder, network):
+def read_residuals(folder: str | Path, network: NetworkConfig) -> Residuals:
     """The inverse of `write_residuals`, for a network of this shape. RunError: damaged, or of
     another network."""
     path = Path(folder) / RESIDUALS
@@ -246,13 +250,13 @@ def read_residuals(folder, network):
     return Residuals(*arrays)
 
 
-def write_primer(folder, features):
+def write_primer(folder: str | Path, features: ArrayLike) -> None:
     """Write primer.npy: features (T, m), not normalised."""
     with replacing(Path(folder) / PRIMER, RunError) as temporary:
         np.save(temporary, np.asarray(features, np.float32), allow_pickle=False)
 
 
-def write_model(folder, model):
+def write_model(folder: str | Path, model: Any) -> None:
     """Write model.keras: layers and weights, without the optimizer that trained them."""
     import keras
 
@@ -260,7 +264,7 @@ def write_model(folder, model):
         keras.Model(model.inputs[0], model.outputs[0], name=model.name).save(temporary)
 
 
-def write_history(folder, history):
+def write_history(folder: str | Path, history: Mapping[str, Sequence[float]]) -> None:
     """Write history.csv from {"epoch": [...], "loss": [...], "validation_loss": [...]}."""
     with replacing(Path(folder) / HISTORY, RunError) as temporary:
         lines = [",".join(history)]
@@ -270,7 +274,7 @@ def write_history(folder, history):
         temporary.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
 
 
-def read_history(path):
+def read_history(path: str | Path) -> dict[str, list[float]]:
     """The inverse of `write_history`: column name → list of numbers. RunError: damaged."""
     path = readable_file(path, RunError)
     try:
@@ -282,7 +286,7 @@ def read_history(path):
     return found
 
 
-def shipped():
+def shipped() -> dict[str, Path]:
     """{name: folder} of the trained runs in data_samples/runs."""
     return {
         path.parent.name: path.parent
@@ -290,7 +294,7 @@ def shipped():
     }
 
 
-def find(name):
+def find(name: str | Path) -> Path:
     """A path, or the name of a shipped run → the run's folder."""
     path = Path(name)
     return path if path.exists() else shipped().get(str(name), path)

@@ -9,6 +9,7 @@ Notebook: 10.
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Real
+from typing import Any, Self
 
 from cmc_helpers.mixtures import FORMS, NOISES, STRATEGIES
 
@@ -95,7 +96,7 @@ class Sampling:
                         f"{knob.name} is a number from {low} to {high}, not {value!s:.30}"
                     )
 
-    def but(self, **given):
+    def but(self, **given: Any) -> "Sampling":
         """This, but for what is given; None is not given.
 
         Another strategy begins from its own σ scale and the usual values, and keeps τ alone.
@@ -114,21 +115,21 @@ class Sampling:
                 )
         return chosen
 
-    def idle(self):
+    def idle(self) -> list[str]:
         """The names of the knobs that the strategy does not use."""
         return [name for name, knob in KNOBS.items() if self.strategy not in knob.metadata["of"]]
 
-    def used(self):
+    def used(self) -> dict[str, Any]:
         """{name: value} of the knobs that the strategy uses."""
         idle = self.idle()
         return {name: value for name, value in asdict(self).items() if name not in idle}
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, stored):
+    def from_dict(cls, stored: dict[str, Any]) -> Self:
         """The inverse of `to_dict`. Knobs that an older run does not know have their usual value.
 
         Raises ValueError, KeyError or TypeError for what is no `Sampling`.

@@ -10,16 +10,19 @@ Notebook: 09.
 import hashlib
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from cmc_helpers.audio import AudioError, read_audio
 from cmc_helpers.corpora.building import (
     MANIFEST,
     CorpusError,
+    Source,
     build_from_sources,
     check_hold_out,
     read_manifest,
@@ -39,7 +42,7 @@ class Piece(NamedTuple):
     """One recording or sequence: its name, features (T, m), and "train" or "validation"."""
 
     name: str
-    features: np.ndarray
+    features: "np.ndarray | StoredFeatures"
     split: str
 
 
@@ -48,20 +51,27 @@ class Corpus:
     """Pieces and the FeatureConfig that made them; config is None for plain vectors."""
 
     name: str
-    pieces: tuple
+    pieces: tuple[Piece, ...]
     config: FeatureConfig | None
 
-    def split(self, name):
+    def split(self, name: str) -> "list[np.ndarray | StoredFeatures]":
         """The features of all pieces of one split: a list of (T, m)."""
         return [piece.features for piece in self.pieces if piece.split == name]
 
     @property
-    def width(self):
+    def width(self) -> int:
         """m: numbers per frame."""
         return self.pieces[0].features.shape[1]
 
 
-def open_corpus(path, config=None, workspace=None, hold_out=0.1, jobs=1, progress=None):
+def open_corpus(
+    path: str | Path,
+    config: FeatureConfig | None = None,
+    workspace: str | Path | None = None,
+    hold_out: float = 0.1,
+    jobs: int = 1,
+    progress: Callable[..., object] | None = None,
+) -> Corpus:
     """Whatever a user trains on → a `Corpus`.
 
     path: a CSV file of vectors, one recording, a corpus folder made by `build_corpus`, or a folder
@@ -91,7 +101,16 @@ def open_corpus(path, config=None, workspace=None, hold_out=0.1, jobs=1, progres
     return load_corpus(workspace)
 
 
-def build_corpus(folder, output, config, hold_out=0.1, seed=0, jobs=1, progress=None, transpose=0):
+def build_corpus(
+    folder: str | Path,
+    output: str | Path,
+    config: FeatureConfig,
+    hold_out: float = 0.1,
+    seed: int | None = 0,
+    jobs: int = 1,
+    progress: Callable[..., object] | None = None,
+    transpose: int = 0,
+) -> list[tuple[Source, str]]:
     """Turn every recording under `folder` into features in the corpus folder `output`.
 
     A share of the pieces, at least one of two, is held out, chosen by `seed`; of a single piece
@@ -138,17 +157,17 @@ class Recording:
     path: Path
     unreadable = AudioError
 
-    def checksum(self):
+    def checksum(self) -> str:
         """SHA-256 of the file. Raises AudioError."""
         with readable_file(self.path, AudioError).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def waveform(self, sample_rate):
+    def waveform(self, sample_rate: int) -> np.ndarray:
         """(samples,) float64. Raises AudioError."""
         return read_audio(self.path, sample_rate)
 
 
-def load_corpus(folder):
+def load_corpus(folder: str | Path) -> Corpus:
     """Open a corpus folder: features stay on disk, as `StoredFeatures`. Raises CorpusError."""
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -177,7 +196,9 @@ class StoredFeatures:
 
     dtype, ndim = np.dtype(np.float32), 2
 
-    def __init__(self, path, frames, offset, identity):
+    def __init__(
+        self, path: Path, frames: int, offset: int, identity: tuple[int, int, int]
+    ) -> None:
         self.path, self.shape, self._offset = path, (frames, 100), offset
         self._identity = identity
 
@@ -185,7 +206,7 @@ class StoredFeatures:
         return f"<features {self.shape} in {self.path}>"
 
     @classmethod
-    def open(cls, path, entry):
+    def open(cls, path: str | Path, entry: dict[str, Any]) -> Self:
         """The file of a manifest's entry; raises CorpusError if it does not hold that."""
         shape, path = (entry["frames"], 100), readable_file(path, CorpusError)
         try:
@@ -204,14 +225,14 @@ class StoredFeatures:
             )
         return cls(path, entry["frames"], offset, _identity(status))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def part(self, start, stop):
+    def part(self, start: int, stop: int) -> "StoredFeatures":
         """The frames from `start` to `stop`, as features in a file, too."""
         return StoredFeatures(self.path, stop - start, self._offset + 400 * start, self._identity)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> np.ndarray:
         if not isinstance(index, slice | int | np.integer):
             return self[:][index]
         rows = range(len(self))[index]  # an int, or the steps of a slice, neither below 0
@@ -230,7 +251,7 @@ class StoredFeatures:
             )
         return numbers.reshape(count, 100)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
 

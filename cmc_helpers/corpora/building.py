@@ -17,11 +17,13 @@ import threading
 import time
 import warnings
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -43,18 +45,32 @@ class CorpusError(FileError):
     """Training data that cannot be used, in one sentence."""
 
 
+class Source(Protocol):
+    """What `build_from_sources` asks of a source of sound."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def unreadable(self) -> type[Exception]: ...
+
+    def checksum(self) -> str: ...
+
+    def waveform(self, sample_rate: int) -> np.ndarray: ...
+
+
 def build_from_sources(
-    sources,
-    output,
-    config,
-    origin=RECORDINGS,
-    seconds=math.inf,
-    hold_out=0.1,
-    seed=None,
-    jobs=1,
-    progress=None,
-    transpose=0,
-):
+    sources: Sequence[Source],
+    output: str | Path,
+    config: FeatureConfig,
+    origin: dict[str, Any] = RECORDINGS,
+    seconds: float = math.inf,
+    hold_out: float = 0.1,
+    seed: int | None = None,
+    jobs: int = 1,
+    progress: Callable[..., object] | None = None,
+    transpose: int = 0,
+) -> list[tuple[Source, str]]:
     """Turn sources of sound into features in the corpus folder `output`, in their order.
 
     sources: a list of objects with a `name`; `checksum()`, which changes when the sound may have;
@@ -103,27 +119,27 @@ def build_from_sources(
 class Transposed:
     """Another source of sound, so many semitones higher and as much faster."""
 
-    source: object
+    source: Source
     semitones: int
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"{self.source.name} {self.semitones:+d}"
 
     @property
-    def unreadable(self):
+    def unreadable(self) -> type[Exception]:
         return self.source.unreadable
 
-    def checksum(self):
+    def checksum(self) -> str:
         """That of what it is a copy of."""
         return self.source.checksum()
 
-    def waveform(self, sample_rate):
+    def waveform(self, sample_rate: int) -> np.ndarray:
         """Read as at a lower rate and taken for `sample_rate`, so nothing is resampled twice."""
         return self.source.waveform(round(sample_rate / ratio(self.semitones)))
 
 
-def read_manifest(folder):
+def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a corpus folder; raises CorpusError if it is missing or damaged."""
     path = readable_file(folder / MANIFEST, CorpusError)
     try:
@@ -152,13 +168,13 @@ def _is_entry(entry):
     )
 
 
-def check_hold_out(hold_out):
+def check_hold_out(hold_out: float) -> None:
     """Raise ValueError unless it is a share in [0, 1)."""
     if not 0 <= hold_out < 1:
         raise ValueError(f"the share to hold out is from 0 to below 1, not {hold_out}")
 
 
-def choose_held_out(count, hold_out, seed=None):
+def choose_held_out(count: int, hold_out: float, seed: int | None = None) -> set[int]:
     """Indices of the held-out pieces, spread evenly over a shuffled order, or over their own."""
     order = range(count) if seed is None else np.random.default_rng(seed).permutation(count)
     # How many of the first n: rounded, because 0.1 · 10 n may lie just below n; never all.
@@ -316,7 +332,7 @@ def _held(folder):
                 path.rmdir()
 
 
-def usable_cpus():
+def usable_cpus() -> int:
     """How many processes to compute with: one for each CPU that this one may use."""
     with suppress(AttributeError):  # not on every system
         return len(os.sched_getaffinity(0))

@@ -5,7 +5,7 @@ from pathlib import Path
 from cmc_helpers.corpora.building import CorpusError
 
 
-def samples_folder():
+def samples_folder() -> Path:
     """The folder data_samples: in a checkout, or inside an installed package."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "data_samples", package.parent / "data_samples"):
@@ -14,7 +14,7 @@ def samples_folder():
     raise CorpusError("the folder data_samples is missing: install the package again")
 
 
-def sample_path(name):
+def sample_path(name: str) -> Path:
     """The path of a shipped sample, such as "bach_prelude.flac"; CorpusError for another name."""
     path = samples_folder() / name
     if not path.exists():

@@ -8,13 +8,17 @@ or not, so the same seed means the same ones at every position of τ.
 Notebook: 10.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from cmc_helpers import mixtures, networks
+from cmc_helpers.runs import Run
+from cmc_helpers.sampling import Sampling
 
 LONG = 2000  # steps that a process has taken when it is worth while to import numba
 _REPORT = 25  # steps between two reports of progress
@@ -36,13 +40,13 @@ class Foreseen(NamedTuple):
     mixture: mixtures.Mixture
     scales: np.ndarray
 
-    def candidates(self, run, step):
+    def candidates(self, run: Run, step: int) -> np.ndarray:
         """The K means after `step` as features (K, frames, m), in the units of the run's corpus."""
         means = self.mixture.means[step] * self.scales[step]
         return run.normaliser.invert(means).reshape(len(means), -1, run.network.features)
 
 
-def foresee(run, features):
+def foresee(run: Run, features: ArrayLike) -> Foreseen:
     """Let a run hear features (T, m), and tell what it expects after every step of its own.
 
     It hears what was played, not what it would have chosen (teacher forcing). A step is
@@ -50,7 +54,7 @@ def foresee(run, features):
     at `step` it has heard the frames before frames · (step + 1). Raises ValueError for features of
     another width, or too few.
     """
-    states, outputs = networks.zero_states(run.network, 1), []
+    states, found = networks.zero_states(run.network, 1), []
     features = np.asarray(features)
     whole = features[: len(features) // run.network.frames * run.network.frames]
     if not whole.size:
@@ -58,8 +62,8 @@ def foresee(run, features):
     with threadpool_limits(1):
         for frame in _normalised(run, whole).swapaxes(0, 1):
             output, states = networks.step(run.layers, run.network, frame, states)
-            outputs.append(output[0])
-    outputs = np.array(outputs)
+            found.append(output[0])
+    outputs = np.array(found)
     scales = np.broadcast_to(
         networks.feature_scales(outputs, run.network), (len(outputs), run.network.width)
     )
@@ -67,8 +71,16 @@ def foresee(run, features):
 
 
 def generate(
-    run, steps, *, sampling=None, seed=0, sequences=1, primer=None, progress=None, **knobs
-):
+    run: Run,
+    steps: int,
+    *,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    sequences: int = 1,
+    primer: ArrayLike | None = None,
+    progress: Callable[..., object] | None = None,
+    **knobs: Any,
+) -> Generated:
     """Generate `steps` frames after a primer: x̂_{t+1} chosen from P(· | M(x̂_t, h_t, c_t)).
 
     run: `runs.Run`. sampling: a `sampling.Sampling`; None takes what the run recommends. knobs:
@@ -104,6 +116,7 @@ def generate(
         for t in range(total):
             uniforms, noises = next(random_numbers)
             if sampling.noise == "residuals":
+                assert run.residuals  # as `settings` has seen
                 noises = partial(run.residuals.draw, uniform=next(other_uniforms), last=drawn)
             if fused:
                 vectors[t], components[t] = choose(step(frame), uniforms, noises)
@@ -128,7 +141,7 @@ def generate(
     return Generated(made[:, :steps], chosen[:, :steps])
 
 
-def settings(run, sampling=None, **knobs):
+def settings(run: Run, sampling: Sampling | None = None, **knobs: Any) -> Sampling:
     """The `sampling.Sampling` in force: as given, else as the run recommends, but for the knobs;
     checked. ValueError: see `Sampling.but`; or the run has no σ, or no residuals, to add."""
     chosen = (sampling or run.sampling).but(**knobs)

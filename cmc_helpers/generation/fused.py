@@ -9,14 +9,19 @@ here only when it pays.
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from cmc_helpers.networks import NetworkConfig
+from cmc_helpers.sampling import Sampling
+
 KNOBS = {"strategy", "tau", "sigma_scale", "pi_temperature", "form", "noise"}  # that are known here
 
 
-def fits(config, sampling):
+def fits(config: NetworkConfig, sampling: Sampling) -> bool:
     """Whether such a network (a `NetworkConfig`) can run here, LSTMs below a plain mixture, and
     every knob of a `Sampling` is known."""
     plain = config.cell == "lstm" and config.components > 0 and not config.feature_scales
@@ -30,10 +35,13 @@ class Steps:
     in `networks.step`; they stay as they are.
     """
 
-    def __init__(self, weights, config, states):
+    def __init__(
+        self, weights: dict[str, list[np.ndarray]], config: NetworkConfig, states: Sequence[Any]
+    ) -> None:
         batch, u = states[0][0].shape
         self._residual = config.stack == "residual"
-        self._project, self._norm = weights.get("project"), weights.get("norm")
+        self._project: Any = weights.get("project")  # None in the paper's stack, like norms
+        self._norm: Any = weights.get("norm")
         self._mixture = weights["mixture"]
         halves = np.full(4 * u, 0.5, np.float32)  # σ(x) = (tanh(x/2) + 1)/2: exact, and one tanh
         halves[2 * u : 3 * u] = 1  # Keras keeps the gates in the order input, forget, cell, output
@@ -43,19 +51,19 @@ class Steps:
             matrix = np.concatenate([kernel, recurrent]) * halves
             inputs = np.empty((batch, len(matrix)), np.float32)  # x_t and h_{t−1}, side by side
             inputs[:, -u:] = h
-            norm = weights.get(f"norm_{number}")
+            norm: Any = weights.get(f"norm_{number}")
             self._layers.append((norm, matrix, bias * halves, inputs, c.copy()))
         self._sums = np.empty((batch, 4 * u), np.float32)
         self._x, self._tanh_c = (np.empty((batch, u), np.float32) for _ in range(2))
         self._output = np.empty((batch, config.outputs), np.float32)
 
     @property
-    def states(self):
+    def states(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """A list of (h, c) per layer, as in `networks.step`; the next step changes both."""
         u = self._x.shape[1]
         return [(inputs[:, -u:], c) for _, _, _, inputs, c in self._layers]
 
-    def __call__(self, frame):
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
         """One step: frame (batch, m) → output (batch, …), which the next step overwrites."""
         x, sums, tanh_c, residual = self._x, self._sums, self._tanh_c, self._residual
         if residual:
@@ -86,7 +94,7 @@ class Choices:
     batch: how many vectors at once.
     """
 
-    def __init__(self, config, batch, sampling):
+    def __init__(self, config: NetworkConfig, batch: int, sampling: Sampling) -> None:
         K, m = config.components, config.width
         strategy = sampling.strategy
         self._strategy, self._floor = strategy, np.float32(config.sigma_floor)
@@ -100,9 +108,11 @@ class Choices:
         self._room = _room(batch, K)
         self._components, self._spread = np.empty(batch, int), np.empty(batch, np.float32)
         self._vectors = np.empty((batch, m), np.float32)
-        self._climb = _Climb(batch, K, m) if strategy == "exact" else None
+        self._climb: Any = _Climb(batch, K, m) if strategy == "exact" else None
 
-    def __call__(self, output, uniforms, noise):
+    def __call__(
+        self, output: np.ndarray, uniforms: np.ndarray, noise: np.ndarray | Callable[..., Any]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Vectors (batch, m) and their components (batch,), which the next call overwrites.
 
         output: of `Steps`. uniforms (batch,) and noise as in `mixtures.next_vector`.

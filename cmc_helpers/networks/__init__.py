@@ -12,7 +12,9 @@ For a model of one's own there are a layer and a loss, `MixtureHead` and `Mixtur
 Notebook: 02 (mixture head), 04 (LSTM), 05 (the four networks), 09 (both stacks).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -68,17 +70,17 @@ class NetworkConfig:
         if not 0 < self.sigma_floor < 100:
             raise ValueError(f"sigma_floor must be above 0 and below 100, not {self.sigma_floor}")
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON."""
         return asdict(self)
 
     @property
-    def width(self):
+    def width(self) -> int:
         """Numbers that the network sees and predicts in one step: m, for every frame of it."""
         return self.frames * self.features
 
     @property
-    def outputs(self):
+    def outputs(self) -> int:
         """2K + K·m numbers describe the mixture (paper, section 2.1.2); m numbers are a mean.
 
         With several frames in a step m is `width`; feature scales are `width` numbers more, and
@@ -92,12 +94,12 @@ class NetworkConfig:
         return 2 * self.components + max(self.components, 1) * self.width
 
     @property
-    def loss_unit(self):
+    def loss_unit(self) -> str:
         """What `loss` counts."""
         return "nats per frame" if self.components else "squared error per frame"
 
 
-def small(features):
+def small(features: int) -> NetworkConfig:
     """The NetworkConfig that learns short patterns of plain vectors, and goes on with them.
 
     The wide σ floor keeps it stable when it runs free; see `tools/benchmarks/dummy_experiments.py`.
@@ -105,7 +107,7 @@ def small(features):
     return NetworkConfig(features, layers=2, units=32, components=4, stack="paper", sigma_floor=0.2)
 
 
-def in_words(config):
+def in_words(config: NetworkConfig) -> str:
     """A line that says what network this is: "residual stack of 5 x 100 LSTM, 10 Gaussians"."""
     cell = {"lstm": "LSTM", "rnn": "plain recurrent", "dense": "feed-forward"}[config.cell]
     head = f"{config.components} Gaussians" if config.components else "a mean alone"
@@ -115,7 +117,7 @@ def in_words(config):
     return f"{config.stack} stack of {config.layers} x {config.units} {cell}, {head}{together}"
 
 
-def build(config, weight_penalty=0.0):
+def build(config: NetworkConfig, weight_penalty: float = 0.0) -> Any:
     """A Keras model (batch, T, m) → raw mixture parameters (batch, T, 2K + K·m), or, without a
     mixture, means (batch, T, m); m is `config.width`.
 
@@ -147,7 +149,9 @@ def build(config, weight_penalty=0.0):
     return keras.Model(frames, output, name=f"{config.stack}_stack")
 
 
-def step(model, config, frame, states):
+def step(
+    model: Any, config: NetworkConfig, frame: Any, states: Sequence[Sequence[Any]]
+) -> tuple[Any, list[tuple[Any, ...]]]:
     """One step of the recursion [h_t, c_t] = A(x_t, h_{t−1}, c_{t−1}) (paper, section 2.1.4).
 
     model: what `build` returns, or its `InNumPy`. frame: (batch, m). states: a list of (h, c) per
@@ -165,18 +169,18 @@ def step(model, config, frame, states):
     return _stack(config, model.get_layer, recur, frame), new_states
 
 
-def zero_states(config, batch):
+def zero_states(config: NetworkConfig, batch: int) -> list[tuple[np.ndarray, ...]]:
     """The initial state of every layer, (h₀, c₀) of an LSTM: zeros, (batch, units)."""
     zeros = np.zeros((batch, config.units), np.float32)
     return [(zeros,) * CELLS[config.cell] for _ in range(config.layers)]
 
 
-def weights(model):
+def weights(model: Any) -> dict[str, list[np.ndarray]]:
     """{layer's name: its arrays} of every layer of `model` that has any."""
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
 
 
-def weight_shapes(config):
+def weight_shapes(config: NetworkConfig) -> dict[str, list[tuple[int, ...]]]:
     """The shapes of `weights`, without a model: what a file must hold to be this network."""
     m, u = config.width, config.units
     gates = {"lstm": 4, "rnn": 1}.get(config.cell)
@@ -193,13 +197,14 @@ def weight_shapes(config):
     return shapes | {_head(config): [(u, config.outputs), (config.outputs,)]}
 
 
-def keras_groups(config):
+def keras_groups(config: NetworkConfig) -> dict[str, str]:
     """{name: layer's name} of the groups in a .keras file: Keras counts the layers of each class.
 
     Their own names are in the file too, but as text of a length that HDF5 believes whatever it is.
     """
     classes = {"lstm": "lstm", "rnn": "simple_rnn", "norm": "layer_normalization"}
-    groups, counts = {}, {}
+    groups: dict[str, str] = {}
+    counts: dict[str, int] = {}
 
     def count(name):
         kind = classes.get(name.split("_")[0], "dense")
@@ -214,7 +219,7 @@ def keras_groups(config):
     return groups
 
 
-def read_output(output, config, xp=np):
+def read_output(output: Any, config: NetworkConfig, xp: Any = np) -> mixtures.Mixture:
     """The `mixtures.Mixture` that a network's output (..., 2K + K·m) describes.
 
     Squared error is the likelihood of a Gaussian of constant σ around the mean (paper, section
@@ -234,7 +239,7 @@ def read_output(output, config, xp=np):
     return mixture._replace(means=mixture.means / scales[..., None, :])
 
 
-def feature_scales(output, config, xp=np):
+def feature_scales(output: Any, config: NetworkConfig, xp: Any = np) -> Any:
     """How much each feature is about to move, relative to the others: s (..., m), or 1.
 
     The paper's components are isotropic, but while one note sounds most features stand still. So
@@ -249,13 +254,13 @@ def feature_scales(output, config, xp=np):
     return xp.exp(logarithms - xp.mean(logarithms, axis=-1, keepdims=True))
 
 
-def loss(config, fused=True):
+def loss(config: NetworkConfig, fused: bool = True) -> "NetworkLoss":
     """The Keras loss that suits `config`, (batch, T, m) → (batch, T): `mixture_loss`, or without
     a mixture the squared error of paper section 2.1.1, ‖ŷ − y‖². A `NetworkLoss`."""
     return head.serialisable(NetworkLoss)(config, fused)
 
 
-def mixture_loss(config, fused=True):
+def mixture_loss(config: NetworkConfig, fused: bool = True) -> "NetworkLoss":
     """A Keras loss: the negative log-likelihood in nats per frame, (batch, T, m) → (batch, T).
 
     It is `mixtures.log_density` with `keras.ops`. fused: on TensorFlow the loss alone is compiled
@@ -277,27 +282,27 @@ class NetworkLoss:
     again in a program that says `from cmc_helpers.networks import MixtureLoss` before.
     """
 
-    def __init__(self, config, fused=True):
+    def __init__(self, config: NetworkConfig, fused: bool = True) -> None:
         self.config, self.fused = config, fused
         losses = _negative_log_likelihood if config.components else _squared_error
         self._losses = lambda y_true, y_pred: losses(config, y_true, y_pred)
         if fused and config.components:
             self._losses = head.compiled(self._losses)
 
-    def __call__(self, y_true, y_pred):
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
         return self._losses(y_true, y_pred)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Plain numbers and strings, as Keras writes them into a model's file."""
         return {"network": self.config.to_dict(), "fused": self.fused}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The loss that `get_config` described."""
         return cls(NetworkConfig(**config["network"]), config["fused"])
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """`MixtureHead` and `MixtureLoss`, made when first asked for, as they need Keras (PEP 562)."""
     if name not in ("MixtureHead", "MixtureLoss"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

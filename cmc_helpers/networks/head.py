@@ -26,15 +26,18 @@ as in the paper, and has a floor and a ceiling; the loss is a number for each ve
 takes a seed, any number of vectors at once, and chooses by π/σ^m and τ too, not by π alone.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from numbers import Integral
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cmc_helpers import mixtures
 
 COVARIANCES = ("isotropic", "diagonal")
+_Class = TypeVar("_Class", bound=type)
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,12 @@ class Layout:
             raise ValueError(f"sigma_floor must be above 0 and below 100, not {self.sigma_floor}")
 
     @property
-    def outputs(self):
+    def outputs(self) -> int:
         """Isotropic: K logits, K σ, K·m means. Diagonal: K logits, K·m σ, K·m means."""
         K, m = self.components, self.dimensions
         return 2 * K + K * m if self.covariance == "isotropic" else K + 2 * K * m
 
-    def mixture(self, output, xp=np):
+    def mixture(self, output: Any, xp: Any = np) -> mixtures.Mixture | mixtures.DiagonalMixture:
         """(..., outputs) → a `mixtures.Mixture`, or a `mixtures.DiagonalMixture`."""
         if output.shape[-1] != self.outputs:
             raise ValueError(
@@ -79,13 +82,13 @@ class Layout:
                 f"are {self.outputs} numbers, and not {output.shape[-1]}: give head and loss the "
                 "same settings"
             )
-        read = {
+        read: dict[str, Callable[..., mixtures.Mixture | mixtures.DiagonalMixture]] = {
             "isotropic": mixtures.from_network_output,
             "diagonal": mixtures.from_diagonal_output,
-        }[self.covariance]
-        return read(output, self.components, self.sigma_floor, xp=xp)
+        }
+        return read[self.covariance](output, self.components, self.sigma_floor, xp=xp)
 
-    def log_density(self, y, output, xp=np):
+    def log_density(self, y: Any, output: Any, xp: Any = np) -> Any:
         """ln P(y | M), in nats: y (..., m), output (..., outputs) → (...)."""
         if len(y.shape) != len(output.shape) or y.shape[-1] not in (None, self.dimensions):
             wanted = (*output.shape[:-1], self.dimensions)
@@ -93,15 +96,15 @@ class Layout:
                 f"targets of the shape {tuple(y.shape)} do not fit an output that foresees vectors "
                 f"of {self.dimensions} numbers: bring them into the shape {wanted}"
             )
-        density = {
+        density: dict[str, Callable[..., Any]] = {
             "isotropic": mixtures.log_density,
             "diagonal": mixtures.diagonal_log_density,
-        }[self.covariance]
-        return density(y, self.mixture(output, xp), xp)
+        }
+        return density[self.covariance](y, self.mixture(output, xp), xp)
 
 
 @cache
-def classes():
+def classes() -> dict[str, Any]:
     """{name: class} of what is Keras' own kind. Made when first asked for: the package is loaded
     without Keras."""
     import keras
@@ -118,18 +121,23 @@ def classes():
         """
 
         def __init__(
-            self, components, dimensions, covariance="isotropic", sigma_floor=0.01, **options
-        ):
+            self,
+            components: int,
+            dimensions: int,
+            covariance: str = "isotropic",
+            sigma_floor: float = 0.01,
+            **options: Any,
+        ) -> None:
             layout = Layout(components, dimensions, covariance, sigma_floor)
             super().__init__(layout.outputs, **options)
             self.layout = layout
 
-        def mixture(self, output):
+        def mixture(self, output: Any) -> mixtures.Mixture | mixtures.DiagonalMixture:
             """The `mixtures.Mixture` (`mixtures.DiagonalMixture`) of an output (..., outputs), in
             NumPy, for `mixtures.draw` and the rest of `mixtures`."""
             return self.layout.mixture(np.asarray(output))
 
-        def get_config(self):
+        def get_config(self) -> dict[str, Any]:
             config = super().get_config() | asdict(self.layout)
             del config["units"]  # follow from the others
             return config
@@ -147,15 +155,15 @@ def classes():
 
         def __init__(
             self,
-            components,
-            dimensions,
-            covariance="isotropic",
-            sigma_floor=0.01,
-            fused=True,
-            name="mixture_loss",
-            reduction="sum_over_batch_size",
-            dtype=None,
-        ):
+            components: int,
+            dimensions: int,
+            covariance: str = "isotropic",
+            sigma_floor: float = 0.01,
+            fused: bool = True,
+            name: str = "mixture_loss",
+            reduction: str | None = "sum_over_batch_size",
+            dtype: Any = None,
+        ) -> None:
             super().__init__(name, reduction, dtype)
             self.layout = layout = Layout(components, dimensions, covariance, sigma_floor)
             self.fused = fused
@@ -163,17 +171,17 @@ def classes():
             if fused:
                 self._losses = compiled(self._losses)
 
-        def call(self, y_true, y_pred):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
             return self._losses(y_true, y_pred)
 
-        def get_config(self):
+        def get_config(self) -> dict[str, Any]:
             own = asdict(self.layout) | {"fused": self.fused, "dtype": self.dtype}
             return super().get_config() | own
 
     return {"MixtureHead": MixtureHead, "MixtureLoss": MixtureLoss}
 
 
-def compiled(function):
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """On TensorFlow `function` through XLA; on another backend as it is."""
     import keras
 
@@ -184,7 +192,7 @@ def compiled(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
-def serialisable(cls):
+def serialisable(cls: _Class) -> _Class:
     """The class, by a name that Keras finds in a saved model from now on."""
     import keras
 

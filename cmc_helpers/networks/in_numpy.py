@@ -3,6 +3,9 @@
 Keras is the oracle of their tests.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 
@@ -13,10 +16,10 @@ class InNumPy:
     TensorFlow it starts at once, in a tenth of the memory. Keras is the oracle of its tests.
     """
 
-    def __init__(self, weights):
+    def __init__(self, weights: Mapping[str, Sequence[np.ndarray]]) -> None:
         self._layers = {name: _LAYERS[name.split("_")[0]](*w) for name, w in weights.items()}
 
-    def get_layer(self, name):
+    def get_layer(self, name: str) -> Any:
         """The layer as a function x (batch, n) → (batch, units); `.cell(x, state)` steps it."""
         return self._layers[name]
 
