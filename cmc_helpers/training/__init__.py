@@ -13,16 +13,18 @@ Notebook: 09.
 
 import platform
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cmc_helpers import networks, residuals, runs
-from cmc_helpers.corpora import CorpusError
+from cmc_helpers.corpora import Corpus, CorpusError
 from cmc_helpers.features import Normaliser, silent_frames
 from cmc_helpers.files import locked
 from cmc_helpers.networks import NetworkConfig
@@ -82,7 +84,7 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be at least 1 {unit}, not {getattr(self, name)}")
 
 
-def defaults(corpus):
+def defaults(corpus: Corpus) -> tuple[NetworkConfig, TrainingConfig, Sampling]:
     """(NetworkConfig, TrainingConfig, Sampling) that suit a corpus.
 
     Recordings: the residual stack, and residuals for noise (without any, music dies; these come
@@ -97,18 +99,18 @@ def defaults(corpus):
 
 
 def train(
-    corpus,
-    folder,
-    network=None,
-    config=None,
-    sampling=None,
-    resume=False,
-    progress=None,
-    checkpoint_minutes=5,
-    tensorboard=None,
-    strategy=None,
-    **settings,
-):
+    corpus: Corpus,
+    folder: str | Path,
+    network: NetworkConfig | None = None,
+    config: TrainingConfig | None = None,
+    sampling: Sampling | None = None,
+    resume: bool = False,
+    progress: Callable[..., object] | None = None,
+    checkpoint_minutes: float = 5,
+    tensorboard: str | Path | None = None,
+    strategy: Any = None,
+    **settings: Any,
+) -> runs.Run | None:
     """Train on `corpus` and return the `runs.Run` kept in `folder`.
 
     network, config, sampling: None takes `defaults`. settings: single ones by their names in
@@ -176,14 +178,14 @@ def train(
     return runs.load(folder)
 
 
-def check_new(folder):
+def check_new(folder: str | Path) -> None:
     """Raise RunError unless `folder` can hold a new run: it is missing or empty.
 
     A corpus made for this run may be there already, and hidden files, such as a killed process
     leaves behind; anything else is somebody's work.
     """
     folder = Path(folder)
-    used = folder.exists()
+    used: bool | set[str] = folder.exists()
     if folder.is_dir():
         used = {path.name for path in folder.glob("[!.]*")} - {"corpus"}
     if used:
@@ -192,7 +194,7 @@ def check_new(folder):
         )
 
 
-def fit_normaliser(corpus, together=1):
+def fit_normaliser(corpus: Corpus, together: int = 1) -> Normaliser:
     """The Normaliser that the corpus' FeatureConfig asks for, from its training part alone.
 
     together: frames that the network sees and predicts in one step.

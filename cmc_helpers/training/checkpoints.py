@@ -8,6 +8,8 @@ optimizer and the losses summed so far, the rest follows bit by bit.
 import json
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +25,14 @@ class State:
     """epoch: epochs done. number: batches done of the next one. total: the sum of their losses.
     best_loss, best_weights: of the epoch with the lowest held-out loss so far."""
 
-    best_weights: list
+    best_weights: list[np.ndarray]
     epoch: int = 0
     number: int = 0
     total: float = 0.0
-    history: dict = field(default_factory=lambda: {name: [] for name in _COLUMNS})
+    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
     best_loss: float = float("inf")
 
-    def end_epoch(self, loss, held_out, model):
+    def end_epoch(self, loss: float, held_out: float, model: Any) -> None:
         """Enter an epoch's losses, and the weights of `model` if they are the best so far."""
         self.epoch, self.number, self.total = self.epoch + 1, 0, 0.0
         for name, value in zip(_COLUMNS, (self.epoch, loss, held_out), strict=True):
@@ -39,7 +41,7 @@ class State:
             self.best_loss, self.best_weights = held_out, model.get_weights()
 
 
-def read(folder, model, optimizer):
+def read(folder: Path, model: Any, optimizer: Any) -> State:
     """Restore model and optimizer from checkpoint.npz; a fresh State if there is none yet."""
     if not (folder / runs.CHECKPOINT).exists():
         return State(model.get_weights())
@@ -81,7 +83,7 @@ def _check(state, weights):
         raise ValueError("it does not describe a training")
 
 
-def write(folder, state, model, optimizer):
+def write(folder: Path, state: State, model: Any, optimizer: Any) -> None:
     """One file, renamed into place: a kill leaves the old checkpoint or the new one.
 
     Raises TrainingError, and leaves the old one, where a weight is no longer a number.

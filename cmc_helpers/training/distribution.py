@@ -9,11 +9,13 @@ docs/distributed_training.md says how to start several workers.
 """
 
 import os
+from typing import Any
 
 import numpy as np
 
 from cmc_helpers import networks
 from cmc_helpers.files import parse_json
+from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.training.errors import TrainingError
 
 # Units up to which a training step spends its time between operations, not in them: XLA compiles
@@ -21,7 +23,7 @@ from cmc_helpers.training.errors import TrainingError
 _SMALL = 64
 
 
-def join_workers():
+def join_workers() -> Any:
     """Meet the other workers that the environment variable TF_CONFIG names; returns a strategy for
     `training.train`.
 
@@ -53,7 +55,7 @@ def join_workers():
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def is_chief(strategy):
+def is_chief(strategy: Any) -> bool:
     """True for the one process of a training that writes: the only one, or worker 0."""
     return strategy is None or strategy.extended.should_checkpoint
 
@@ -68,7 +70,9 @@ class Trainer:
     here if the devices cannot share a batch evenly, in the methods if a worker is gone.
     """
 
-    def __init__(self, network, config, updates, strategy=None):
+    def __init__(
+        self, network: NetworkConfig, config: Any, updates: int, strategy: Any = None
+    ) -> None:
         import keras
 
         keras.utils.set_random_seed(config.seed)
@@ -78,20 +82,20 @@ class Trainer:
         make = self._tensorflow if on_tensorflow else self._any_backend
         self._train, self._evaluate = make(network)
 
-    def train(self, inputs, targets):
+    def train(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Change the weights once; returns the mean loss before, a float, without the penalty.
 
         inputs, targets: (batch, T̂, m), exactly `config.batch` rows.
         """
         return float(self._together(self._train, inputs, targets))
 
-    def evaluate(self, inputs, targets):
+    def evaluate(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The mean loss of each window: (n, T̂, m), n ≤ `config.batch` → (n,)."""
         rows = np.arange(self.config.batch) % len(inputs)  # always of one shape: compiled once
         losses = self._together(self._evaluate, inputs[rows], targets[rows])
         return np.asarray(losses)[: len(inputs)]
 
-    def agree(self, number):
+    def agree(self, number: int) -> None:
         """Raise TrainingError unless all workers have come with the same `number`."""
         if not self._several_workers:
             return

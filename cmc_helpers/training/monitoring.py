@@ -2,8 +2,12 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+from cmc_helpers.training.checkpoints import State
 from cmc_helpers.training.errors import TrainingError
 
 
@@ -15,14 +19,20 @@ class Monitor:
     TrainingError if the folder cannot be written.
     """
 
-    def __init__(self, config, batches, progress=None, tensorboard=None):
+    def __init__(
+        self,
+        config: Any,
+        batches: int,
+        progress: Callable[..., object] | None = None,
+        tensorboard: str | Path | None = None,
+    ) -> None:
         self.frames, self.batches = config.batch * config.steps, batches
         self.total = config.epochs * batches
         self.progress = progress
         self.logs = _Logs(tensorboard) if tensorboard else None
         self.begun, self.seen = None, 0
 
-    def batch_ended(self, state, loss):
+    def batch_ended(self, state: State, loss: float) -> None:
         """`state` after a batch, and the loss of that batch."""
         done = state.epoch * self.batches + state.number
         speed = self._speed()
@@ -31,7 +41,7 @@ class Monitor:
         if self.logs:
             self.logs.write(done, loss=loss, **{"frames per second": speed} if speed else {})
 
-    def epoch_ended(self, state):
+    def epoch_ended(self, state: State) -> None:
         """`state` after an epoch. How long it was validated does not count as slow training."""
         self.begun = None
         if self.logs:
@@ -40,7 +50,7 @@ class Monitor:
             done = state.epoch * self.batches
             self.logs.write(done, **{names[name]: loss for name, loss in losses.items()})
 
-    def close(self):
+    def close(self) -> None:
         """Write what is still to be written."""
         if self.logs:
             self.logs.close()

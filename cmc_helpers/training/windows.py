@@ -7,19 +7,24 @@ neighbouring starts: a few numbers for each piece.
 Notebook: 09.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
-from cmc_helpers.features import silent_frames
+from cmc_helpers.corpora import Corpus
+from cmc_helpers.features import Normaliser, silent_frames
 from cmc_helpers.training.errors import TrainingError
+
+_Made = TypeVar("_Made")
 
 _LEAST_BATCHES = 20  # an epoch of a short passage still has something to show
 _MOST_SILENCE = 0.2  # windows with more teach the network to end and to stay silent
 _MOST_HELD_OUT = 2048  # windows: 35 minutes of sound at 128 steps, seconds to evaluate
 
 
-def window_starts(lengths, steps):
+def window_starts(lengths: Iterable[int], steps: int) -> np.ndarray:
     """Where windows of `steps` inputs and their targets, one frame later, may begin.
 
     lengths: frames of each piece. Returns (count, 2) integers, (piece, start): every window of
@@ -44,7 +49,9 @@ class Windows:
     Raises TrainingError if there is nothing to draw from.
     """
 
-    def __init__(self, corpus, normaliser, config, together=1):
+    def __init__(
+        self, corpus: Corpus, normaliser: Normaliser, config: Any, together: int = 1
+    ) -> None:
         self.config, self.normaliser = config, normaliser
         self.length = (config.steps + 1) * together
         self.pieces = corpus.split("train")
@@ -67,7 +74,7 @@ class Windows:
         self._one_after_the_other = _Places(np.array([[0, n]]) for n in counts)
         self.held_out_count = min(sum(counts), _MOST_HELD_OUT)
 
-    def batch(self, epoch, number):
+    def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets (batch, T̂, m), the same for the same seed, epoch and number."""
         rng = np.random.default_rng([self.config.seed, epoch, number])
         chosen = rng.integers(self.count, size=self.config.batch)
@@ -77,7 +84,7 @@ class Windows:
         noise += inputs
         return noise, targets
 
-    def validation(self):
+    def validation(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of held-out inputs and targets, without noise, to be iterated over.
 
         The windows stand one after the other in each piece. Where there are more than 2048, as
@@ -123,14 +130,14 @@ class _Places:
         return self.pieces[run], numbers + self.shifts[run]
 
 
-def ahead(make, numbers):
+def ahead(make: Callable[[int], _Made], numbers: Iterable[int]) -> Iterator[_Made]:
     """make(number) for each of `numbers`, in order; a thread makes the next one meanwhile.
 
     The thread reads a batch from disk and prepares it while the last one trains. What `make` raises
     is raised here, at its turn.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
-        upcoming = None
+        upcoming: Future[_Made] | None = None
         for number in numbers:
             made, upcoming = upcoming, thread.submit(make, number)
             if made is not None:
