@@ -37,12 +37,12 @@ class Score(NamedTuple):
     """What is written: events; the (start, end) of the notes under a fermata; the beat's length."""
 
     name: str
-    events: list
-    fermatas: list
+    events: list[Event]
+    fermatas: list[tuple[float, float]]
     beat: float = 1.0
 
 
-def read_score(path):
+def read_score(path: str | Path) -> Score:
     """A file that music21 reads → `Score`, ties merged, repeats not expanded.
 
     Raises ScoreError.
@@ -91,7 +91,7 @@ def _check(path):
                     raise OverflowError(f"a {element.tag} of {element.text:.20} is too much")
 
 
-def reason(problem):
+def reason(problem: Exception) -> str:
     """What music21 says of a file, in one line that is not too long."""
     return textwrap.shorten(str(problem), 200, placeholder=" …")
 

@@ -11,6 +11,7 @@ the same whatever else is built.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,8 @@ from cmc_helpers.scores.performing import perform
 RESERVED = ("bwv277", "bwv281", "bwv366")
 # Note for note, or nearly, another piece of the list under a second number: held out, they would
 # not test anything. In each pair the other one stays.
-REPEATED = ("bwv117.4", "bwv120.8-a", "bwv18.5-w", "bwv197.7-a", "bwv20.11", "bwv227.11")
-REPEATED += ("bwv244.17", "bwv274", "bwv279", "bwv280", "bwv414")
+REPEATED: tuple[str, ...] = ("bwv117.4", "bwv120.8-a", "bwv18.5-w", "bwv197.7-a", "bwv20.11")
+REPEATED += ("bwv227.11", "bwv244.17", "bwv274", "bwv279", "bwv280", "bwv414")
 
 _PERFORMANCE = 1  # counted up when `perform` changes what is played
 
@@ -35,20 +36,20 @@ class ScoreSource:
 
     name: str
     path: Path
-    instrument: object
+    instrument: Any
     unreadable = ScoreError
 
-    def checksum(self):
+    def checksum(self) -> str:
         """SHA-256 of the score's file."""
         with readable_file(self.path, ScoreError).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def waveform(self, sample_rate):
+    def waveform(self, sample_rate: int) -> np.ndarray:
         """The piece performed: (samples,) float64. Raises ScoreError."""
         return self.instrument.play(perform(read_score(self.path)), sample_rate)
 
 
-def sources(instrument, seed=0):
+def sources(instrument: Any, seed: int = 0) -> list[ScoreSource]:
     """All pieces as a list of `ScoreSource`, in an order that only `seed` decides.
 
     instrument: of `soundfonts`.
@@ -65,7 +66,7 @@ def sources(instrument, seed=0):
     return [ScoreSource(names[i], paths[names[i]], instrument) for i in order]
 
 
-def origin(instrument):
+def origin(instrument: Any) -> dict[str, Any]:
     """How the pieces are made, for the corpus' manifest: what must agree when a build goes on."""
     import music21
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 PEAK = 10 ** (-3 / 20)  # -3 dBFS
 MIDDLE_C = 261.626  # Hz
@@ -18,12 +19,12 @@ class Note(NamedTuple):
     velocity: float
 
 
-def frequency(pitch):
+def frequency(pitch: ArrayLike) -> float | np.ndarray:
     """Frequency in Hz of a MIDI number (69 is A4, 440 Hz), in equal temperament."""
     return 440.0 * 2.0 ** ((np.asarray(pitch) - 69.0) / 12.0)
 
 
-def inharmonicity(pitch):
+def inharmonicity(pitch: float | np.ndarray) -> float | np.ndarray:
     """B of a piano string: how much its stiffness stretches the partials.
 
     A few times 1e-4 in the bass and at middle C, 1e-2 in the top octave.
@@ -32,7 +33,7 @@ def inharmonicity(pitch):
     return np.exp(0.0926 * pitch - 13.64) + np.exp(-0.0847 * pitch - 5.82)
 
 
-def partial_frequencies(pitch, highest):
+def partial_frequencies(pitch: float, highest: float) -> np.ndarray:
     """Partials in Hz, below `highest`, of a stiff string: f_n = n f_0 sqrt(1 + B n²), n = 1, 2, …
 
     Source: Fletcher and Rossing, The Physics of Musical Instruments, section 12.3.
@@ -42,7 +43,13 @@ def partial_frequencies(pitch, highest):
     return partials[partials < highest]
 
 
-def piano(notes: Sequence[Note], sample_rate=22050, seed=0, pedal=(), gain=None):
+def piano(
+    notes: Sequence[Note],
+    sample_rate: int = 22050,
+    seed: int = 0,
+    pedal: Sequence[tuple[float, float]] = (),
+    gain: float | None = None,
+) -> np.ndarray:
     """Play notes on an additive piano.
 
     Arguments:
@@ -138,7 +145,9 @@ def _damped_sinusoids(amplitudes, frequencies, rates, samples, sample_rate):
 # ---------------------------------------------------------------- what other instruments need, too
 
 
-def in_a_room(sound, sample_rate, seed, gain=None):
+def in_a_room(
+    sound: np.ndarray, sample_rate: int, seed: int, gain: float | None = None
+) -> np.ndarray:
     """Add what soundboard and room give back, noise that dies away; then a peak of -3 dBFS."""
     from scipy.signal import oaconvolve
 
@@ -150,7 +159,14 @@ def in_a_room(sound, sample_rate, seed, gain=None):
     return gain * sound if gain else PEAK * sound / np.abs(sound).max()
 
 
-def band_noise(seed, seconds, order, band, decay, sample_rate):
+def band_noise(
+    seed: int | Sequence[int],
+    seconds: float,
+    order: int,
+    band: tuple[float, float],
+    decay: float,
+    sample_rate: int,
+) -> np.ndarray:
     """Noise in a band of frequencies (low, high) that falls by a factor e every `decay` seconds."""
     from scipy.signal import butter, sosfilt
 
@@ -160,13 +176,13 @@ def band_noise(seed, seconds, order, band, decay, sample_rate):
     return noise * np.exp(-np.arange(samples) / (decay * sample_rate))
 
 
-def check_rate(sample_rate):
+def check_rate(sample_rate: float) -> None:
     """Raise ValueError for a rate in Hz that the sound does not fit into."""
     if not sample_rate >= 8000:
         raise ValueError(f"sample_rate is {sample_rate} Hz: give at least 8000")
 
 
-def check_notes(notes, sample_rate, lowest, highest):
+def check_notes(notes: Sequence[Note], sample_rate: float, lowest: float, highest: float) -> None:
     """Raise ValueError for notes that cannot be played, or lie outside of the pitches given."""
     check_rate(sample_rate)
     if len(notes) == 0:

@@ -6,9 +6,11 @@ whatever else is played.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
+from cmc_helpers.scores import Score
 from cmc_helpers.scores.instruments import Note
 
 _QUARTERS_PER_MINUTE = 76
@@ -16,7 +18,7 @@ _LEAD_IN = 0.15  # seconds of silence before the first note
 _LONGEST_PHRASE = 24  # quarters; a longer stretch without a fermata is phrased in bars of its own
 
 
-def perform(score):
+def perform(score: Score) -> list[Note]:
     """A `Score` → the list of `Note` that a hand plays, in order; the same for the same name.
 
     The tempo arches over each phrase, slows down into a fermata and at the end; loudness arches
@@ -31,7 +33,7 @@ def perform(score):
     loudness = _loudness(phrases, rng)
     weights = _weights(score.events)
     breaths = {hold_end for _, hold_end in holds[:-1]}
-    together = {}  # a chord is a little early or late as a whole
+    together: dict[float, float] = {}  # a chord is a little early or late as a whole
     notes = []
     for event in score.events:
         chord, late, overlap, touch = rng.standard_normal(4)
@@ -50,14 +52,14 @@ def perform(score):
     return one_key_one_string(notes)
 
 
-def one_key_one_string(notes):
+def one_key_one_string(notes: Iterable[Note]) -> list[Note]:
     """Let no note of a pitch begin while another of it sounds: a key must go up to be struck again.
 
     Notes of one pitch that begin within 30 ms are one stroke, the louder, which lasts as long as
     the longer. An earlier note is let go of 10 ms before the key is struck again; if it was to last
     longer than the new one, the new one lasts as long instead.
     """
-    keys = {}
+    keys: dict[float, list[Note]] = {}
     for note in sorted(notes):
         strokes = keys.setdefault(note.pitch, [])
         before = strokes[-1] if strokes else None

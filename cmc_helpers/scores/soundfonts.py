@@ -15,8 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -28,11 +30,22 @@ from cmc_helpers.scores import instruments
 
 # Where Debian, Fedora, Arch, conda and Homebrew put soundfonts; and the names, best first, of those
 # with a grand piano as program 0.
-_PREFIXES = (sys.prefix, os.environ.get("CONDA_PREFIX", "/usr"), "/usr", "/usr/local")
+_PREFIXES: tuple[str, ...] = (
+    sys.prefix,
+    os.environ.get("CONDA_PREFIX", "/usr"),
+    "/usr",
+    "/usr/local",
+)
 _PREFIXES += ("/opt/homebrew", "/home/linuxbrew/.linuxbrew")
 _FOLDERS = ("sounds/sf2", "soundfonts", "sounds/sf3", "fluid-synth/sf2", "fluidsynth/sf2")
-_NAMES = ("FluidR3_GM.sf2", "FluidR3_GM2-2.sf2", "default-GM.sf2", "default.sf2", "GeneralUser.sf2")
-_NAMES += ("MuseScore_General.sf2", "default-GM.sf3", "MuseScore_General.sf3", "TimGM6mb.sf2")
+_NAMES: tuple[str, ...] = ("FluidR3_GM.sf2", "FluidR3_GM2-2.sf2", "default-GM.sf2", "default.sf2")
+_NAMES += (
+    "GeneralUser.sf2",
+    "MuseScore_General.sf2",
+    "default-GM.sf3",
+    "MuseScore_General.sf3",
+    "TimGM6mb.sf2",
+)
 
 _RATE = 32_000  # Hz: four times 8 kHz; what lies above 16 kHz cannot be mirrored below 4 kHz
 _TAIL = 2.0  # seconds after the last key goes up: strings and room die away
@@ -60,7 +73,7 @@ class SoundfontError(FileError):
     """A soundfont or a FluidSynth that cannot play, in one sentence."""
 
 
-def grand_piano(soundfont=None):
+def grand_piano(soundfont: str | Path | None = None) -> "SoundfontPiano | AdditivePiano":
     """The best instrument of this machine: a `SoundfontPiano`, else an `AdditivePiano`.
 
     soundfont: a file of one's own; None looks in the usual places. Raises SoundfontError for a
@@ -86,7 +99,7 @@ class SoundfontPiano:
     program: str
     soundfont: str
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """Everything that decides how it sounds, ready for JSON; no path of this machine."""
         return {
             "name": "fluidsynth",
@@ -100,7 +113,7 @@ class SoundfontPiano:
     def __str__(self):
         return f"FluidSynth {_version(self.program)} with {Path(self.soundfont).name}"
 
-    def play(self, notes, sample_rate=8000):
+    def play(self, notes: Sequence[instruments.Note], sample_rate: int = 8000) -> np.ndarray:
         """Notes (instruments.Note) → (samples,) float64, mono, with a natural tail.
 
         Raises SoundfontError when FluidSynth fails.
@@ -143,7 +156,7 @@ class SoundfontPiano:
 class AdditivePiano:
     """`instruments.piano`, which needs nothing installed."""
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """Everything that decides how it sounds, ready for JSON."""
         return {
             "name": "additive piano",
@@ -154,7 +167,7 @@ class AdditivePiano:
     def __str__(self):
         return "the additive piano of cmc_helpers"
 
-    def play(self, notes, sample_rate=8000):
+    def play(self, notes: Sequence[instruments.Note], sample_rate: int = 8000) -> np.ndarray:
         """Notes (instruments.Note) → (samples,) float64, mono, with a natural tail."""
         # Several processes with several threads each would wait for one another.
         with threadpoolctl.threadpool_limits(1):
@@ -162,7 +175,7 @@ class AdditivePiano:
         return _without_the_end(soxr.resample(waveform, _RATE // 2, sample_rate))
 
 
-def midi_bytes(notes):
+def midi_bytes(notes: Iterable[instruments.Note]) -> bytes:
     """A standard MIDI file of the notes on one channel, one tick a millisecond.
 
     It ends `_TAIL` seconds after the last key goes up, for FluidSynth stops where the file does.

@@ -11,12 +11,15 @@ can be printed as MIDI, and any instrument plays it.
 Notebook: 14.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from cmc_helpers import networks
@@ -59,7 +62,7 @@ class GridNote:
 # --------------------------------------------------------------------------- scores ↔ notes
 
 
-def read(path):
+def read(path: str | Path) -> list[GridNote]:
     """A MIDI, MusicXML or kern file → its `GridNote`s, in order.
 
     music21 reads it. Tempo, loudness, drums and who plays what are left behind; see `on_the_grid`.
@@ -75,13 +78,13 @@ def read(path):
         raise ScoreError(f"{path} holds what no piano plays: {problem}") from problem
 
 
-def on_the_grid(events):
+def on_the_grid(events: Iterable[Event]) -> list[GridNote]:
     """Events with start and length in quarters, and pitch → `GridNote`s in order.
 
     Starts and ends move to the nearest sixteenth. A key is struck once even if two voices meet on
     it, and goes up before it is struck again; a stroke lasts as long as the longest note it is for.
     """
-    keys = {}
+    keys: dict[int, dict[int, int]] = {}
     for event in events:
         start = round(STEPS_PER_QUARTER * event.start)
         stop = max(start + 1, round(STEPS_PER_QUARTER * (event.start + event.length)))
@@ -90,13 +93,16 @@ def on_the_grid(events):
     notes = []
     for pitch, strokes in keys.items():
         stop = 0
-        for start, following in pairwise([*sorted(strokes), inf]):
+        starts: list[Any] = [*sorted(strokes), inf]
+        for start, following in pairwise(starts):
             stop = max(stop, strokes[start])
             notes.append(GridNote(start, min(stop, following) - start, pitch))
     return sorted(notes)
 
 
-def write_midi(path, notes, quarters_per_minute=QUARTERS_PER_MINUTE):
+def write_midi(
+    path: str | Path, notes: Iterable[GridNote], quarters_per_minute: float = QUARTERS_PER_MINUTE
+) -> None:
     """Write `GridNote`s to a MIDI file, which `read` reads back. Raises FileError."""
     from music21 import note, stream, tempo
 
@@ -136,7 +142,7 @@ def _midi_events(path):
     return events
 
 
-def as_score(notes, name="notes"):
+def as_score(notes: Sequence[GridNote], name: str = "notes") -> Score:
     """`GridNote`s → a `scores.Score` that `performing.perform` plays the way it plays Bach.
 
     The highest note that sounds is the first part, the next one the second, to the fourth. Accents
@@ -156,7 +162,7 @@ def as_score(notes, name="notes"):
 # --------------------------------------------------------------------------- notes ↔ tokens
 
 
-def encode(notes):
+def encode(notes: Sequence[GridNote]) -> np.ndarray:
     """`GridNote`s, no two of them on one key at once → tokens (n,), integers below VOCABULARY.
 
     At each moment the keys that are let go come first, then those that are struck, from the highest
@@ -173,7 +179,7 @@ def encode(notes):
     return np.array(tokens, np.uint8)
 
 
-def decode(tokens):
+def decode(tokens: Iterable[int]) -> list[GridNote]:
     """Tokens → `GridNote`s in order: `encode` backwards, and an answer to any other text as well.
 
     A key that is struck while it is down goes up first; one that is let go while it is up stays up;
@@ -182,7 +188,7 @@ def decode(tokens):
 
     Notebook: 14, section 2.
     """
-    notes, down, now = [], {}, 0
+    notes, down, now = [], {}, 0  # type: ignore[var-annotated]  # as in lesson 14
     for token in [*map(int, tokens), END]:
         if not 0 <= token < VOCABULARY:
             raise ValueError(f"{token} is no token: they are 0 to {VOCABULARY - 1}")
@@ -196,7 +202,7 @@ def decode(tokens):
     return sorted(notes)
 
 
-def spell(tokens):
+def spell(tokens: Iterable[int]) -> str:
     """Tokens as words: "↓C5" strikes, "↑C5" releases, "·" is a sixteenth, "|" an end."""
     names = "C C♯ D E♭ E F F♯ G A♭ A B♭ B".split()
     words = {END: "|", STEP: "·"}
@@ -207,7 +213,7 @@ def spell(tokens):
     return " ".join(words[int(token)] for token in tokens)
 
 
-def transpose(tokens, semitones):
+def transpose(tokens: ArrayLike, semitones: int | np.integer) -> np.ndarray:
     """The same text on other keys, so many semitones higher. Raises ValueError off the piano."""
     tokens = np.asarray(tokens, np.uint8)
     keys = (tokens[tokens >= STRIKE].astype(int) - STRIKE) % KEYS + semitones
@@ -219,7 +225,7 @@ def transpose(tokens, semitones):
 # --------------------------------------------------------------------------- what is learnt from
 
 
-def load_chorales():
+def load_chorales() -> list[dict[str, np.ndarray]]:
     """The pieces of `bach.sources` as tokens: two dicts {name: (n,)}, to learn from and held out.
 
     The split is that of the corpus of sound that `cmc corpus --bach` builds. Raises SymbolicError.
@@ -230,7 +236,12 @@ def load_chorales():
     return [{name: text for name, text, held in pieces if held == wanted} for wanted in (0, 1)]
 
 
-def windows(texts, steps, rng=None, semitones=0):
+def windows(
+    texts: Sequence[np.ndarray],
+    steps: int,
+    rng: np.random.Generator | None = None,
+    semitones: int = 0,
+) -> list[np.ndarray]:
     """Inputs and targets, each (n, steps): all texts in one row, cut; a target is the next token.
 
     texts: a list of tokens (n,); an END stands between two. rng: a `numpy.random.Generator` that
@@ -238,20 +249,22 @@ def windows(texts, steps, rng=None, semitones=0):
 
     Notebook: 14, section 4.
     """
+    # Lesson 14 writes it so, and a type checker has to bear it: whoever gives `semitones` gives
+    # `rng`, too, and `row` is first a list, then an array.
     row = [np.array([END], np.uint8)]
     for index in range(len(texts)) if rng is None else rng.permutation(len(texts)):
-        move = rng.integers(-semitones, semitones, endpoint=True) if semitones else 0
+        move = rng.integers(-semitones, semitones, endpoint=True) if semitones else 0  # type: ignore[union-attr]
         row += [transpose(texts[index], move), row[0]]
-    row = np.concatenate(row)
+    row = np.concatenate(row)  # type: ignore[assignment]
     row = row[0 if rng is None else rng.integers(steps) :]
     count = (len(row) - 1) // steps
-    return [row[shift : shift + count * steps].reshape(count, steps) for shift in (0, 1)]
+    return [row[shift : shift + count * steps].reshape(count, steps) for shift in (0, 1)]  # type: ignore[attr-defined]
 
 
 # --------------------------------------------------------------------------- the network
 
 
-def build(layers=1, units=128, embedding=32):
+def build(layers: int = 1, units: int = 128, embedding: int = 32) -> Any:
     """A Keras model: tokens (batch, T) → logits of the next one (batch, T, VOCABULARY).
 
     Notebook: 14, section 4.
@@ -267,7 +280,7 @@ def build(layers=1, units=128, embedding=32):
     return model
 
 
-def cost(targets, logits):
+def cost(targets: Any, logits: Any) -> Any:
     """−ln P of each target, in nats: integers (batch, T), logits (batch, T, V) → (batch, T).
 
     Notebook: 14, section 4.
@@ -283,7 +296,7 @@ class InNumPy:
     weights: {layer's name: its arrays}, see `networks.weights`.
     """
 
-    def __init__(self, weights):
+    def __init__(self, weights: Mapping[str, Sequence[np.ndarray]]) -> None:
         self._embedding = weights["embedding"][0]
         stack = {name: arrays for name, arrays in weights.items() if name != "embedding"}
         layers = networks.InNumPy(stack)
@@ -291,16 +304,18 @@ class InNumPy:
         self._project, self._weights = layers.get_layer("project"), weights
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """How many numbers it has learnt."""
         return sum(array.size for arrays in self._weights.values() for array in arrays)
 
-    def zero_states(self):
+    def zero_states(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """(h₀, c₀) of every layer: zeros, (1, units)."""
         units = [lstm.bias.size // 4 for lstm in self._lstms]
         return [(np.zeros((1, n), np.float32), np.zeros((1, n), np.float32)) for n in units]
 
-    def step(self, token, states):
+    def step(
+        self, token: int, states: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
         """One token and the states → logits of the next one (VOCABULARY,), and the new states."""
         h, new = self._embedding[[token]], []
         for lstm, state in zip(self._lstms, states, strict=True):
@@ -308,7 +323,7 @@ class InNumPy:
             new.append(state)
         return self._project(h)[0], new
 
-    def surprises(self, tokens):
+    def surprises(self, tokens: Iterable[int]) -> np.ndarray:
         """−ln P of each token of a text, and of the END after it, in nats: (n + 1,)."""
         states, row = self.zero_states(), [END, *map(int, tokens), END]
         found = np.empty(len(row) - 1)
@@ -319,12 +334,12 @@ class InNumPy:
         return found
 
 
-def save(path, weights):
+def save(path: str | Path, weights: Mapping[str, Sequence[np.ndarray]]) -> None:
     """Write weights to an .npz file, as 16-bit numbers: half the size, and as good to write with.
 
     Raises FileError.
     """
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{name}.{number}": array.astype(np.float16)
         for name, parts in weights.items()
         for number, array in enumerate(parts)
@@ -333,7 +348,7 @@ def save(path, weights):
         np.savez_compressed(temporary, **arrays)
 
 
-def load(path=None):
+def load(path: str | Path | None = None) -> InNumPy:
     """The `InNumPy` in a file that `save` wrote; None loads the one that ships.
 
     Raises SymbolicError.
@@ -342,7 +357,7 @@ def load(path=None):
     stored = _load(path, {"embedding.0", "project.0", "project.1"})
     if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in stored.values()):
         raise SymbolicError(f"{path} holds weights that are not finite numbers: get it again")
-    weights = {}
+    weights: dict[str, list[np.ndarray]] = {}
     for key in sorted(stored):
         weights.setdefault(key.split(".")[0], []).append(stored[key].astype(np.float32))
     if not _fit_together(weights):
@@ -362,7 +377,7 @@ def _fit_together(weights):
     return {name: [array.shape for array in parts] for name, parts in weights.items()} == wanted
 
 
-def choose(logits, temperature, uniform):
+def choose(logits: ArrayLike, temperature: float, uniform: float) -> int:
     """The next token: drawn by softmax(logits / temperature), or the likeliest at 0.
 
     logits: (VOCABULARY,). uniform: in (0, 1], the random number that decides.
@@ -376,7 +391,13 @@ def choose(logits, temperature, uniform):
     return int(np.searchsorted(shares, uniform * shares[-1]))
 
 
-def generate(network, steps, temperature=1.0, seed=0, primer=()):
+def generate(
+    network: InNumPy,
+    steps: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    primer: Iterable[int] = (),
+) -> np.ndarray:
     """Tokens that go on for so many sixteenths after a primer: (n,), the primer not included.
 
     network: `InNumPy`. temperature: from 0; the same seed means the same random numbers at every
