@@ -4,9 +4,11 @@ For sound they look at amplitudes, the group means (T, 100) of `features.feature
 125 frames a second.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _TAIL = 5.0  # seconds at the end of a clip that decide its fate
 _STILL = 0.02  # change from frame to frame, relative to the frame; of real music, 0.05 to 0.4
@@ -14,7 +16,7 @@ _SILENCE = 1e-3  # 60 dB below the loudest second
 _BLOCK = 8  # frames, 64 ms: what is averaged before two seconds are compared
 
 
-def deviation(generated, wanted):
+def deviation(generated: ArrayLike, wanted: ArrayLike) -> tuple[float, float]:
     """Mean and largest absolute difference of two arrays of vectors (T, m), as two floats.
 
     The paper's section 4.1 reads them off figures 4 and 5: "deviations around Δ ≈ 0.01".
@@ -28,7 +30,7 @@ def deviation(generated, wanted):
 # ------------------------------------------------------------------------------- is it alive?
 
 
-def flux(amplitudes):
+def flux(amplitudes: ArrayLike) -> np.ndarray:
     """How much changes from frame to frame: ‖x_{t+1} − x_t‖ / ‖x_t‖, (T, m) → (T − 1,).
 
     0 where a frame is silent and stays so, infinite where it begins to sound.
@@ -40,7 +42,7 @@ def flux(amplitudes):
     return np.divide(change, loudness, out=silent, where=loudness > 0)
 
 
-def period(amplitudes):
+def period(amplitudes: ArrayLike) -> int | None:
     """After how many frames a clip (T, m) repeats itself to within 2 %, or None.
 
     At least 2 and less than T / 2, so that it is heard twice. The distance is the root mean square
@@ -58,7 +60,7 @@ def period(amplitudes):
     return int(found[0]) + 2 if len(found) else None
 
 
-def fate(amplitudes, frames_per_second=125.0):
+def fate(amplitudes: ArrayLike, frames_per_second: float = 125.0) -> str:
     """What has become of a clip (T, m) in its last 5 s: "alive", or how it died.
 
     "silent": 60 dB below its loudest second. "frozen": nine changes in ten are below 2 %, the
@@ -86,12 +88,12 @@ class Life(NamedTuple):
     died: the second at which the first five that were dead began; None if it never died. escapes:
     how often it came back to life."""
 
-    fates: list
+    fates: list[str]
     died: float | None
     escapes: int
 
 
-def life(amplitudes, frames_per_second=125.0):
+def life(amplitudes: np.ndarray, frames_per_second: float = 125.0) -> Life:
     """The `Life` of a clip (T, m): when it died, and whether it found a way out (paper, 4.2).
 
     Raises ValueError for clips shorter than 5 s.
@@ -104,7 +106,7 @@ def life(amplitudes, frames_per_second=125.0):
     return Life(fates, died, int(np.sum(dead[:-1] & ~dead[1:])))
 
 
-def onsets(amplitudes, frames_per_second=125.0):
+def onsets(amplitudes: ArrayLike, frames_per_second: float = 125.0) -> np.ndarray:
     """Where notes begin, in seconds (n,), by librosa's onset detector, in amplitudes (T, m).
 
     `tools/benchmarks/onsets.py` compares it with scores.
@@ -112,14 +114,14 @@ def onsets(amplitudes, frames_per_second=125.0):
     import librosa
 
     levels = librosa.amplitude_to_db(np.asarray(amplitudes, float).T, ref=np.max, top_db=60)
-    clock = dict(sr=round(frames_per_second * 64), hop_length=64)
+    clock: dict[str, Any] = dict(sr=round(frames_per_second * 64), hop_length=64)
     strength = librosa.onset.onset_strength(S=levels, **clock)
     found = librosa.onset.onset_detect(onset_envelope=strength, **clock)
     late = 2048 // (2 * clock["hop_length"])  # frames: half of a window that librosa has in mind
     return (found - late) / frames_per_second
 
 
-def onsets_per_second(amplitudes, frames_per_second=125.0):
+def onsets_per_second(amplitudes: np.ndarray, frames_per_second: float = 125.0) -> float:
     """How many notes begin in a second of amplitudes (T, m), see `onsets`."""
     return len(onsets(amplitudes, frames_per_second)) * frames_per_second / len(amplitudes)
 
@@ -136,7 +138,9 @@ class Nearest(NamedTuple):
     starts: np.ndarray
 
 
-def nearest(clips, pieces, frames_per_second=125.0):
+def nearest(
+    clips: Iterable[ArrayLike], pieces: Iterable[ArrayLike], frames_per_second: float = 125.0
+) -> Nearest:
     """Where does every second of `clips` come nearest to a second of `pieces`? (paper, 6.1)
 
     clips, pieces: iterables of amplitudes (T, m); a rest of a clip that fills no second is left
@@ -147,7 +151,7 @@ def nearest(clips, pieces, frames_per_second=125.0):
     ValueError where no second or no piece is left.
     """
     second = round(frames_per_second) // _BLOCK * _BLOCK
-    asked = [_directions(clip, second, second) for clip in clips]
+    asked: list[np.ndarray] | np.ndarray = [_directions(clip, second, second) for clip in clips]
     if not sum(map(len, asked)):
         raise ValueError(f"the clips hold no second: give at least {second} frames of one")
     asked = np.concatenate(asked)
@@ -217,7 +221,12 @@ SCALES = {
 }
 
 
-def two_sample_accuracy(real, generated, scale, frames_per_second=125.0):
+def two_sample_accuracy(
+    real: Sequence[np.ndarray],
+    generated: Sequence[np.ndarray],
+    scale: str,
+    frames_per_second: float = 125.0,
+) -> float:
     """How often a linear judge who looks at one scale tells real seconds from generated ones.
 
     real, generated: lists of amplitudes (T, m), at least two clips each. scale: a name in `SCALES`.

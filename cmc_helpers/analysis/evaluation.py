@@ -6,13 +6,16 @@ music. A lower likelihood does not always sound better: look at all of them, and
 Notebook: 09.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cmc_helpers import analysis, generation
 from cmc_helpers.analysis import likelihood
-from cmc_helpers.features import features_to_amplitudes
+from cmc_helpers.corpora import Corpus
+from cmc_helpers.features import FeatureConfig, features_to_amplitudes
+from cmc_helpers.runs import Run
 
 CLIPS, SECONDS = 32, 60  # that run free
 JUDGED = 20  # seconds at the end of a clip that are compared with real music
@@ -25,10 +28,10 @@ class Music(NamedTuple):
     how often a linear judge tells them from held-out music, see `analysis.two_sample_accuracy`;
     empty where there are not two clips of each."""
 
-    fates: dict
+    fates: dict[str, int]
     onsets: float
     level: float
-    two_sample: dict
+    two_sample: dict[str, float]
 
 
 class Evaluation(NamedTuple):
@@ -42,7 +45,14 @@ class Evaluation(NamedTuple):
     real: Music
 
 
-def evaluate(run, corpus, clips=CLIPS, seconds=SECONDS, progress=None, **sampling):
+def evaluate(
+    run: Run,
+    corpus: Corpus,
+    clips: int = CLIPS,
+    seconds: float = SECONDS,
+    progress: Callable[..., object] | None = None,
+    **sampling: Any,
+) -> Evaluation:
     """The `Evaluation` of a run of sound on a corpus with held-out pieces.
 
     clips, seconds: how many run free, and for how long; each begins after another held-out primer.
@@ -73,16 +83,25 @@ def evaluate(run, corpus, clips=CLIPS, seconds=SECONDS, progress=None, **samplin
     )
 
 
-def excerpts(corpus, split, seconds, count):
+def excerpts(corpus: Corpus, split: str, seconds: float, count: int) -> list[np.ndarray]:
     """Features of so many seconds from the middle of the longest pieces: at most `count` arrays."""
+    assert corpus.config  # of sound
     frames = corpus.config.frames(seconds)
     pieces = sorted(corpus.split(split), key=len)[-count:]
     middles = [(len(piece) - frames) // 2 for piece in pieces]
     return [piece[at : at + frames] for piece, at in zip(pieces, middles, strict=True) if at >= 0]
 
 
-def running_free(run, corpus, clips=CLIPS, seconds=SECONDS, progress=None, **sampling):
+def running_free(
+    run: Run,
+    corpus: Corpus,
+    clips: int = CLIPS,
+    seconds: float = SECONDS,
+    progress: Callable[..., object] | None = None,
+    **sampling: Any,
+) -> list[np.ndarray]:
     """Features of clips that a run makes, each from another held-out primer and another seed."""
+    assert corpus.config  # of sound
     frames = corpus.config.frames(seconds)
     primers = excerpts(corpus, "validation", _PRIMER, clips)
     made = []
@@ -95,7 +114,9 @@ def running_free(run, corpus, clips=CLIPS, seconds=SECONDS, progress=None, **sam
     return made
 
 
-def measure(clips, real, config):
+def measure(
+    clips: Sequence[np.ndarray], real: Sequence[np.ndarray], config: FeatureConfig
+) -> Music:
     """The `Music` of clips, judged by their last 20 s against `real`; lists of features (T, m)."""
     scales = analysis.SCALES if min(len(clips), len(real)) > 1 else ()
     clips, real = (

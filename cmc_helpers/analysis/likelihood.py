@@ -12,13 +12,15 @@ Notebook: 09.
 import numpy as np
 
 from cmc_helpers import mixtures, networks
+from cmc_helpers.corpora import Corpus, StoredFeatures
 from cmc_helpers.features import features_to_amplitudes, parts, silent_frames
+from cmc_helpers.runs import Run
 
 _SOFTEST = 1e-9  # amplitude: its logarithm is finite
 _STEPS = 1024  # whose mixtures are looked at together
 
 
-def nats_per_frame(run, features):
+def nats_per_frame(run: Run, features: np.ndarray | StoredFeatures) -> np.ndarray:
     """−ln P of what each step predicts, given all that came before, divided by its frames: (n,).
 
     run: `runs.Run`. features: (T, m) of one piece, T at least two steps' frames; of a run that
@@ -55,7 +57,7 @@ def _nats(run, features):
     return -log_density / network.frames
 
 
-def held_out(run, corpus):
+def held_out(run: Run, corpus: Corpus) -> float:
     """The mean of `nats_per_frame` over the corpus' held-out pieces; silent frames do not count."""
     together, losses = run.network.frames, []
     for features in corpus.split("validation"):
@@ -63,7 +65,7 @@ def held_out(run, corpus):
     return float(np.concatenate(losses).mean())
 
 
-def copying(corpus):
+def copying(corpus: Corpus) -> float:
     """What `held_out` gives for x̂_{t+1} = x_t with one constant σ, that of the training pieces.
 
     A network that does worse has learned nothing that a copy does not know.
