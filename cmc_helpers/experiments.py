@@ -7,13 +7,17 @@ learn `sequences.bounce`.
 Notebook: 05.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers import networks, runs
 from cmc_helpers.features import Normaliser
+from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.sampling import Sampling
 
 WINDOWS = 16  # in a batch: every phase of bounce once
@@ -21,7 +25,7 @@ STEPS = 50  # T̂, as in the paper's 2017 code
 PRIMER = 64  # vectors to listen to before running free
 
 
-def inverse_sine(count, seed):
+def inverse_sine(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """One x, up to three answers y: returns x and y, each (count, 1) float32, y in [0, 1).
 
     x = y + 0.3 sin(2πy) + noise, uniform in ±0.1. To find x from y is easy; here y is asked for
@@ -35,7 +39,7 @@ def inverse_sine(count, seed):
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def four_networks(width):
+def four_networks(width: int) -> dict[str, NetworkConfig]:
     """{name: NetworkConfig}: two layers of 32 units each, for vectors of `width` numbers."""
     mixture = networks.small(width)
     return {
@@ -46,7 +50,7 @@ def four_networks(width):
     }
 
 
-def windows(vectors):
+def windows(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets, each (16, 50, m) float32: T̂ = 50 steps from each of the first 16 vectors.
 
     The targets are the inputs moved up by one step, so T ≥ 66 vectors (T, m) are needed. Paper,
@@ -58,7 +62,9 @@ def windows(vectors):
     return every[:, :-1], every[:, 1:]
 
 
-def compiled_step(model, cost, optimizer):
+def compiled_step(
+    model: Any, cost: Callable[[Any, Any], Any], optimizer: Any
+) -> Callable[[np.ndarray, np.ndarray], Any]:
     """A function (inputs, targets) → mean cost, which changes the weights of `model` once.
 
     Paper, section 2.3: θ_new = θ_old − α ∇E, with what the optimizer makes of it. XLA compiles all
@@ -79,7 +85,7 @@ def compiled_step(model, cost, optimizer):
     return step
 
 
-def adam(model, updates):
+def adam(model: Any, updates: int) -> Any:
     """The optimizer for so many updates of `model`: Adam, step size α from 0.01 down to 0.0002
     along half a cosine, gradients clipped to length 1.
 
@@ -93,7 +99,9 @@ def adam(model, updates):
     return optimizer
 
 
-def begin(network, updates, seed):
+def begin(
+    network: NetworkConfig, updates: int, seed: int
+) -> tuple[Any, Callable[[np.ndarray, np.ndarray], Any]]:
     """A model with the random weights of this seed, and its `compiled_step` for so many updates.
 
     XLA takes longer to compile a step than so small a network takes to learn. What is compiled is
@@ -117,7 +125,14 @@ def _program(network, updates):
     return model, optimizer, compiled_step(model, cost, optimizer)
 
 
-def learn(network, vectors, updates=400, input_noise=0.05, seed=0, progress=None):
+def learn(
+    network: NetworkConfig,
+    vectors: np.ndarray,
+    updates: int = 400,
+    input_noise: float = 0.05,
+    seed: int = 0,
+    progress: Callable[..., object] | None = None,
+) -> runs.Run:
     """Train on `vectors` (T, m), T ≥ 66, and return a `runs.Run` that lives in memory only.
 
     Every update sees the 16 `windows`, with new Gaussian noise of standard deviation `input_noise`
@@ -137,7 +152,7 @@ def learn(network, vectors, updates=400, input_noise=0.05, seed=0, progress=None
     return in_memory(network, model, vectors[:PRIMER])
 
 
-def in_memory(network, model, primer):
+def in_memory(network: NetworkConfig, model: Any, primer: ArrayLike) -> runs.Run:
     """A `runs.Run` of plain vectors without a folder: what `generation.generate` needs."""
     primer = np.asarray(primer, np.float32)
     identity = Normaliser.identity(network.width)

@@ -14,11 +14,13 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmc_helpers.audio import set_level, write_audio
 from cmc_helpers.files import FileError, parse_json, readable_file, replacing
@@ -43,22 +45,22 @@ class Key:
     commitment cannot be found by trying all keys."""
 
     protocol: str
-    trials: tuple
-    generated: tuple
+    trials: tuple[tuple[str, ...], ...]
+    generated: tuple[int, ...]
     nonce: str
 
-    def to_text(self):
+    def to_text(self) -> str:
         """As JSON, always the same bytes for the same key."""
         return json.dumps(self.__dict__, sort_keys=True, ensure_ascii=False, indent=1)
 
     @property
-    def commitment(self):
+    def commitment(self) -> str:
         """The SHA-256 of the key: published before the first answer, it shows afterwards that the
         key was not changed to fit."""
         return hashlib.sha256(self.to_text().encode("utf-8")).hexdigest()
 
 
-def plan(real, generated, seed, protocol="pair"):
+def plan(real: Sequence[str], generated: Sequence[str], seed: int, protocol: str = "pair") -> Key:
     """Draw the trials: a `Key`.
 
     real, generated: names of clips, in a pair as many of each. protocol: "pair", one of each kind
@@ -82,7 +84,9 @@ def plan(real, generated, seed, protocol="pair"):
     if protocol == "pair":
         places = rng.permutation(np.arange(len(real)) % 2 ^ rng.integers(2))
         pairs = zip(real, generated, places, strict=True)
-        trials = [(ours, his) if place == 0 else (his, ours) for his, ours, place in pairs]
+        trials: list[tuple[str, ...]] = [
+            (ours, his) if place == 0 else (his, ours) for his, ours, place in pairs
+        ]
     else:
         order = rng.permutation(2 * len(real))
         clips, places = np.array(real + generated)[order], (order >= len(real)).astype(int)
@@ -95,7 +99,9 @@ def plan(real, generated, seed, protocol="pair"):
     )
 
 
-def prepare(folder, key, clips, sample_rate=8000):
+def prepare(
+    folder: str | Path, key: Key, clips: Mapping[str, np.ndarray], sample_rate: int = 8000
+) -> str:
     """Write what listeners hear into `folder`, and the key beside it; returns the commitment.
 
     clips: {name: waveform (samples,)}, all the key names. Each is set to the same level (−20 dBFS,
@@ -125,12 +131,12 @@ def prepare(folder, key, clips, sample_rate=8000):
     return key.commitment
 
 
-def clip_path(folder, trial, place):
+def clip_path(folder: str | Path, trial: int, place: int) -> Path:
     """Where the clip lies that comes first (place 0) or second (1) in a trial, from 0."""
     return Path(folder) / f"trial_{trial + 1:03}_{'ab'[place]}.wav"
 
 
-def read_plan(folder):
+def read_plan(folder: str | Path) -> dict[str, Any]:
     """What everybody may know of a test: its protocol, trials, commitment. Raises TestError."""
     path = Path(folder) / PLAN
     about = _read(path)
@@ -151,7 +157,7 @@ class Answers:
     may be answered again.
     """
 
-    def __init__(self, folder, listener, familiarity=None):
+    def __init__(self, folder: str | Path, listener: str, familiarity: float | None = None) -> None:
         about = read_plan(folder)
         self.trials, self.path = about["trials"], Path(folder) / f"answers_{listener}.jsonl"
         if not str(listener).isidentifier():
@@ -168,11 +174,11 @@ class Answers:
         self._append({"familiarity": self.familiarity, "commitment": about["commitment"]})
 
     @property
-    def next_trial(self):
+    def next_trial(self) -> int | None:
         """The number of the trial to play, from 0; None when all are answered."""
         return len(self.given) if len(self.given) < self.trials else None
 
-    def give(self, answer):
+    def give(self, answer: int) -> None:
         """Keep the answer to `next_trial`: 0 or 1, as in `Key.generated`."""
         if self.next_trial is None:
             raise TestError(f"all {self.trials} trials are answered")
@@ -229,12 +235,12 @@ class Score(NamedTuple):
     familiarity: float
 
     @property
-    def counts(self):
+    def counts(self) -> bool:
         """May this listener's answers count (paper, section 1.3)?"""
         return FAMILIAR[0] <= self.familiarity <= FAMILIAR[1]
 
 
-def score(folder):
+def score(folder: str | Path) -> dict[str, Score]:
     """Open the key of a test and hold all answers against it: {listener: `Score`}.
 
     Raises TestError for a key that is not the one that was committed to, neither in test.json nor
@@ -276,13 +282,13 @@ class Verdict(NamedTuple):
     0.5 by the margin or more. verdict: "told apart", "indistinguishable" or "undecided"."""
 
     rate: float
-    interval: tuple
+    interval: tuple[float, float]
     p_told: float
     p_alike: float
     verdict: str
 
 
-def judge_one(right, trials, margin=0.1, alpha=0.05):
+def judge_one(right: int, trials: int, margin: float = 0.1, alpha: float = 0.05) -> Verdict:
     """What `right` answers out of `trials` independent ones show: a `Verdict`.
 
     Exact binomial tests: one-sided against guessing, and two one-sided ones against 0.5 ± margin
@@ -300,7 +306,7 @@ def judge_one(right, trials, margin=0.1, alpha=0.05):
     return _verdict(right / trials, tuple(interval), told.pvalue, max(below, above), alpha)
 
 
-def judge_many(rates, margin=0.1, alpha=0.05):
+def judge_many(rates: ArrayLike, margin: float = 0.1, alpha: float = 0.05) -> Verdict:
     """What several listeners show together: a `Verdict`. rates: each one's share of right answers.
 
     A listener is the unit: answers of the same person are not independent, and to throw them all
@@ -323,7 +329,7 @@ def judge_many(rates, margin=0.1, alpha=0.05):
     return _verdict(mean, limits, told.pvalue, max(below, above), alpha)
 
 
-def power(trials, rate, alpha=0.05):
+def power(trials: int | np.ndarray, rate: float, alpha: float = 0.05) -> float | np.ndarray:
     """How likely the answers of somebody who is right at `rate` are told from guessing.
 
     trials: a number of answers, or an array of them. Exact, for the test of `judge_one`.
@@ -334,7 +340,7 @@ def power(trials, rate, alpha=0.05):
     return binom.sf(enough - 1, trials, rate)
 
 
-def trials_needed(rate, wanted=0.8, alpha=0.05):
+def trials_needed(rate: float, wanted: float = 0.8, alpha: float = 0.05) -> int:
     """How many answers find a listener who is right at `rate` with the power `wanted`.
 
     The least number from which on the power stays there: it does not grow smoothly, because
