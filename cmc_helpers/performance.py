@@ -26,7 +26,8 @@ def sound(run: Run, features: np.ndarray, seconds: float, **changes: Any) -> np.
     Every clip of a run by the gain that the run's own primer needs: what is soft stays soft.
     changes: see `inversion.invert_features`.
     """
-    assert run.features, "a run of plain vectors has no sound"
+    if not run.features:
+        raise ValueError("this run makes vectors, which have no sound: write them to a CSV file")
     rate = run.features.sample_rate
     with threadpool_limits(1):  # the matrices are small: threads would only wait for each other
         waveform = inversion.invert_features(features, run.features, **changes)

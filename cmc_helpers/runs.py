@@ -105,7 +105,10 @@ class Run:
     @property
     def history(self) -> dict[str, list[float]]:
         """Columns of history.csv: {"epoch": [...], "loss": [...], "validation_loss": [...]}."""
-        assert self.folder, "a run in memory has no history"
+        if not self.folder:
+            raise RunError(
+                "a run that lives in memory alone keeps no history: train it into a folder"
+            )
         return read_history(self.folder / HISTORY)
 
 

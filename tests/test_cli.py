@@ -19,6 +19,7 @@ import pytest
 
 from cmc_helpers import cli, corpora, runs, sequences, training
 from cmc_helpers.audio import read_audio, write_audio
+from cmc_helpers.cli import shared
 from cmc_helpers.corpora import building, samples
 from cmc_helpers.features import PRESETS, FeatureConfig, extract_features
 from cmc_helpers.inversion import invert_features
@@ -213,7 +214,9 @@ def test_a_corpus_with_copies_says_how_many_it_added(material, tmp_path, capfd):
     folder = tmp_path / "corpus"
     assert cmc("corpus", material / "recordings", "-o", folder, "--transpose", 1) == 0
     said, _ = capfd.readouterr()
-    assert said == f"{folder}: 2 recordings, 494 frames, 4.0 s, and 2 copies in other keys\n"
+    line, following = said.splitlines()
+    assert line == f"{folder}: 2 recordings, 494 frames, 4.0 s, and 2 copies in other keys"
+    assert following == f"next: cmc train {folder} --run FOLDER"
     assert len(corpora.load_corpus(folder).pieces) == 4
 
 
@@ -221,7 +224,7 @@ def test_a_corpus_lists_what_could_not_be_read(material, tmp_path, capfd):
     folder = tmp_path / "corpus"
     assert cmc("corpus", material / "recordings", "-o", folder, "--preset", "paper") == 0
     said, complaint = capfd.readouterr()
-    assert said == f"{folder}: 2 recordings, 494 frames, 4.0 s\n"
+    assert said.splitlines()[0] == f"{folder}: 2 recordings, 494 frames, 4.0 s"
     line = one_line(complaint)
     assert line.startswith("cmc: warning: left out: ") and "cut.wav" in line
     corpus = corpora.load_corpus(folder)
@@ -252,8 +255,8 @@ def test_bach_is_played_by_the_additive_piano_where_there_is_no_other(
     folder = tmp_path / "bach"
     said = done("corpus", "--bach", "--hours", 0.005, "-o", folder)
     (piece,) = {piece.name for piece in corpora.load_corpus(folder).pieces}
-    assert said.startswith(f"{folder}: 1 pieces of Bach, ")
-    assert said.endswith(" s, played by the additive piano of cmc_helpers\n")
+    assert said.startswith(f"{folder}: 1 piece of Bach, ")
+    assert said.splitlines()[0].endswith(" s, played by the additive piano of cmc_helpers")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["origin"]["kind"] == "bach" and manifest["origin"]["music21"]
     assert manifest["origin"]["instrument"]["name"] == "additive piano"
@@ -277,7 +280,7 @@ def test_bach_is_played_by_the_additive_piano_where_there_is_no_other(
 def test_bach_is_played_by_fluidsynth_where_it_is_installed(done, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     said = done("corpus", "--bach", "--hours", 0.005, "-o", one)
-    assert ", played by FluidSynth " in said and said.endswith(".sf2\n")
+    assert ", played by FluidSynth " in said and said.splitlines()[0].endswith(".sf2")
     own = soundfonts.grand_piano().soundfont
     done("corpus", "--bach", "--hours", 0.005, "-o", two, "--soundfont", own, "--jobs", 1)
     assert {path.name: path.read_bytes() for path in one.iterdir()} == {
@@ -316,6 +319,7 @@ def test_a_csv_file_is_trained_on_with_the_settings_given(whole, material):
     assert said == (
         f"{run}: 4 epochs on 144 vectors; best loss {min(losses):.4g} nats per frame, "
         f"in epoch {losses.index(min(losses)) + 1}\n"
+        f"next: cmc generate {run} -o new.csv\n"
     )
     network, config, _ = training.defaults(corpora.open_corpus(material / "bounce.csv"))
     changes = {"layers": 1, "units": 8, "components": 2, "sigma_floor": 0.3}
@@ -646,7 +650,7 @@ def test_too_little_memory_is_a_sentence_but_a_mistake_of_ours_is_a_traceback(
         def extract(*_):
             raise error
 
-        monkeypatch.setattr(cli, "extract_features", extract)
+        monkeypatch.setattr(cli.sound, "extract_features", extract)
         return "features", material / "glide.wav", "-o", tmp_path / "f.csv"
 
     assert "not enough memory" in refused(*fail_with(MemoryError))
@@ -760,7 +764,7 @@ def test_every_option_that_a_sentence_advises_is_one_of_some_command():
 )
 def test_a_command_to_go_on_with_is_typed_as_the_system_wants_it(system, typed, monkeypatch):
     monkeypatch.setattr(sys, "platform", system)
-    assert cli._typed("cmc", "train", "my music", "--resume") == typed
+    assert shared.typed("cmc", "train", "my music", "--resume") == typed
 
 
 # what is stopped
@@ -770,7 +774,7 @@ def test_ctrl_c_ends_in_a_sentence_and_leaves_nothing(refused, material, tmp_pat
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "extract_features", interrupt)
+    monkeypatch.setattr(cli.sound, "extract_features", interrupt)
     line = refused("features", material / "glide.wav", "-o", tmp_path / "f.csv")
     assert line == "cmc: stopped: no file is left half-written"
     monkeypatch.setattr(corpora, "build_corpus", interrupt)

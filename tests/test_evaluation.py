@@ -99,3 +99,8 @@ def test_a_passage_learnt_by_heart_is_evaluated(run, passage):
 def test_what_cannot_be_evaluated_is_named(run, corpus, sentence):
     with pytest.raises(ValueError, match=sentence):
         evaluation.evaluate(run, corpus)
+
+
+def test_vectors_have_no_excerpts_of_sound():
+    with pytest.raises(ValueError, match="^noise holds vectors, and this is for sound: give rec"):
+        evaluation.excerpts(corpus_of(30, config=None), "train", 1.0, 2)

@@ -285,3 +285,9 @@ def test_the_picture_of_a_moment_says_what_is_in_S(run, piece, monkeypatch):
     for step in (-1, len(piece) - 1):
         with pytest.raises(ValueError, match=f"after step {step} nothing came"):
             player.moment(run, foreseen, piece, step, 0.5)
+
+
+def test_a_run_of_vectors_has_no_sound(vectors_run):
+    vectors = runs.load(vectors_run)
+    with pytest.raises(ValueError, match="^this run makes vectors, which have no sound: write"):
+        performance.sound(vectors, vectors.primer, 1.0)

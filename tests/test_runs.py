@@ -459,3 +459,8 @@ def test_a_shipped_run_is_opened_by_its_name_and_shown_in_a_line():
     residuals = run.residuals
     count, width = residuals.vectors.shape
     assert repr(residuals) == f"<{count:,} residuals of {width} numbers>"
+
+
+def test_a_run_in_memory_says_that_it_keeps_no_history(vectors_run):
+    with pytest.raises(RunError, match="keeps no history: train it into a folder$"):
+        _ = replace(runs.load(vectors_run), folder=None).history

@@ -85,8 +85,7 @@ def evaluate(
 
 def excerpts(corpus: Corpus, split: str, seconds: float, count: int) -> list[np.ndarray]:
     """Features of so many seconds from the middle of the longest pieces: at most `count` arrays."""
-    assert corpus.config  # of sound
-    frames = corpus.config.frames(seconds)
+    frames = _of_sound(corpus).frames(seconds)
     pieces = sorted(corpus.split(split), key=len)[-count:]
     middles = [(len(piece) - frames) // 2 for piece in pieces]
     return [piece[at : at + frames] for piece, at in zip(pieces, middles, strict=True) if at >= 0]
@@ -101,8 +100,7 @@ def running_free(
     **sampling: Any,
 ) -> list[np.ndarray]:
     """Features of clips that a run makes, each from another held-out primer and another seed."""
-    assert corpus.config  # of sound
-    frames = corpus.config.frames(seconds)
+    frames = _of_sound(corpus).frames(seconds)
     primers = excerpts(corpus, "validation", _PRIMER, clips)
     made = []
     for seed in range(clips):
@@ -138,3 +136,9 @@ def measure(
 
 def _rms(clips):
     return float(np.sqrt(np.mean(np.square(np.concatenate(clips)))))
+
+
+def _of_sound(corpus):
+    if not corpus.config:
+        raise ValueError(f"{corpus.name} holds vectors, and this is for sound: give recordings")
+    return corpus.config

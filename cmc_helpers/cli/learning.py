@@ -76,7 +76,7 @@ def corpus_command(
     FluidSynth plays them on a recorded piano, if both it and a soundfont are installed:
       Debian, Ubuntu: apt install fluidsynth fluid-soundfont-gm
       conda: conda install -c conda-forge fluidsynth; and a .sf2 file for --soundfont
-    Otherwise a simpler piano of our own plays. The last line says which it was.
+    Otherwise a simpler piano of our own plays. At the end it says which it was.
 
     \b
     MAESTRO: download the WAV files of version 3 yourself, 100 GB, for use that is not commercial
@@ -117,9 +117,11 @@ def corpus_command(
         there_is = frames / config.frames_per_second / 3600
         if hours and there_is < hours:
             complain(f"warning: there is no more of Bach than these {there_is:.1f} hours")
-        say(f"{output}: {len(originals)} pieces of Bach, {length}, played by {played}")
+        pieces_of = "piece" if len(originals) == 1 else "pieces"
+        say(f"{output}: {len(originals)} {pieces_of} of Bach, {length}, played by {played}")
     else:
-        say(f"{output}: {len(originals)} recordings, {length}")
+        recordings = "recording" if len(originals) == 1 else "recordings"
+        say(f"{output}: {len(originals)} {recordings}, {length}")
     say(f"next: {typed('cmc', 'train', output, '--run')} FOLDER")
 
 

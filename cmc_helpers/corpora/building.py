@@ -139,9 +139,9 @@ class Transposed:
         return self.source.waveform(round(sample_rate / ratio(self.semitones)))
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: str | Path) -> dict[str, Any]:
     """The manifest of a corpus folder; raises CorpusError if it is missing or damaged."""
-    path = readable_file(folder / MANIFEST, CorpusError)
+    path = readable_file(Path(folder) / MANIFEST, CorpusError)
     try:
         manifest = parse_json(path.read_text(encoding="utf-8"))
         current = manifest["format"] == _FORMAT and isinstance(manifest["complete"], bool)
