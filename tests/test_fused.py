@@ -4,7 +4,8 @@ import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from cmc_helpers import generation, mixtures, networks, residuals
 from cmc_helpers.generation import fused
-from cmc_helpers.mixtures import FORMS, STRATEGIES
+from cmc_helpers.mixtures import FORMS, NOISES, STRATEGIES
 from cmc_helpers.networks import CELLS, STACKS, NetworkConfig
 from cmc_helpers.sampling import Sampling, _knob
 
@@ -171,6 +172,22 @@ def test_a_network_in_double_precision_is_not_rounded(long):
         arrays[:] = [array.astype(float) for array in arrays]
     long(0)
     assert generation._fused(run, run.sampling, 10) is None
+
+
+def test_each_loop_is_compiled_for_one_kind_of_arguments(long):
+    """Two processes may be the first, and keep what they compiled under the same name: then it has
+    to be the same."""
+    long(0)
+    run = untrained(NetworkConfig(5, layers=2, units=6, components=4), OF_SOUND)
+    heard = np.random.default_rng(1).normal(size=(300, 5)).astype(np.float32)
+    run = replace(run, residuals=residuals.collect(run, [heard]))
+    for strategy, noise in product(STRATEGIES, NOISES):
+        sampling = Sampling(strategy, sigma_scale=0.5, noise=noise)
+        generation.generate(run, 5, sampling=sampling, sequences=2)
+    kinds = {
+        name: loop.signatures for name, loop in vars(fused).items() if "signatures" in dir(loop)
+    }
+    assert len(kinds) > 10 and {len(found) for found in kinds.values()} == {1}
 
 
 @pytest.mark.slow
