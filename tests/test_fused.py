@@ -184,10 +184,8 @@ def test_each_loop_is_compiled_for_one_kind_of_arguments(long):
     for strategy, noise in product(STRATEGIES, NOISES):
         sampling = Sampling(strategy, sigma_scale=0.5, noise=noise)
         generation.generate(run, 5, sampling=sampling, sequences=2)
-    kinds = {
-        name: loop.signatures for name, loop in vars(fused).items() if "signatures" in dir(loop)
-    }
-    assert len(kinds) > 10 and {len(found) for found in kinds.values()} == {1}
+    loops = [one for one in vars(fused).values() if hasattr(one, "signatures")]
+    assert len(loops) > 10 and {len(loop.signatures) for loop in loops} == {1}
 
 
 @pytest.mark.slow
