@@ -93,7 +93,7 @@ def test_keras_reads_the_settings_of_the_package_which_a_wheel_carries(tmp_path)
     assert settings["floatx"] == "float32" and settings["backend"] == "tensorflow"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     packed = project["tool"]["setuptools"]["package-data"]["cmc_helpers"]
-    assert packed == [".keras/keras.json"]
+    assert ".keras/keras.json" in packed
 
 
 def test_what_cuts_trainings_short_or_ends_the_process_is_not_handed_on(tmp_path):

@@ -45,8 +45,9 @@ class Player:
         self._heard: dict[tuple[str, str | None], Any] = {}  # (run, name of a primer) → features
         self._moving = False
         low, high = SECONDS
+        first = sorted(KNOBS, key=lambda name: KNOBS[name].metadata["slider"] is None)  # sliders
         self.knobs: dict[str, Any] = {
-            **{name: controls.knob(knob) for name, knob in KNOBS.items()},
+            **{name: controls.knob(KNOBS[name]) for name in first},
             "seconds": controls.slider("seconds", low, high, 0.5, 4.0),
             "seed": ipywidgets.BoundedIntText(
                 value=1,
