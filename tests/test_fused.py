@@ -50,6 +50,7 @@ def test_every_step_is_that_of_the_layers_in_numpy(stack, layers, units, frames,
         np.testing.assert_array_equal(state, was)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(STRATEGIES),

@@ -719,6 +719,7 @@ def by_librosa(magnitudes, config):
     return found[(config.fft - config.window) // 2 :][: config.hop * (len(magnitudes) - 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", TRANSFORMS, ids=str)
 def test_any_stft_is_librosas_and_its_nearest_waveform_the_one_it_is_of(config):
     x = music(config, 0.2)
@@ -735,6 +736,7 @@ def test_any_stft_is_librosas_and_its_nearest_waveform_the_one_it_is_of(config):
     np.testing.assert_allclose(again[inside], x[: len(again)][inside], atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", TRANSFORMS[:3], ids=str)
 def test_any_magnitudes_come_back_nearer_than_by_librosa(config):
     magnitudes = np.abs(stft(music(config), config))
@@ -802,6 +804,7 @@ def constant_q(config):
     return np.exp(-np.square((hertz - centres[:, None]) / (0.06 * centres[:, None] + 5)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize(
     "config, matrix, worst",
@@ -820,6 +823,7 @@ def test_bands_come_back(config, matrix, worst, power):
     assert spectral_convergence(bands ** (1 / power), again ** (1 / power)) < worst
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [1, 2])
 def test_mel_comes_back_nearer_than_by_librosa(power):
     config, matrix = TRANSFORMS[0], mel(TRANSFORMS[0], 128)
