@@ -14,10 +14,11 @@ from typing import Any, Self
 from cmc_helpers.mixtures import FORMS, NOISES, STRATEGIES
 
 
-def _knob(default, words, label, choices=None, between=None, slider=None, of=STRATEGIES, own=""):
+def _knob(default, words, label, choices=None, between=None, slider=None, of=STRATEGIES, own=None):
     """words: what it does. label: on a widget. choices, or between: (lowest, highest). slider:
     (from, to, step). of: the strategies that use it. own: the default with another strategy than
-    the run's, where that is not the run's."""
+    the run's, if that is not the usual one; "" where the run's is kept."""
+    own = str(default).removesuffix(".0") if own is None else own
     about = dict(words=words, label=label, choices=choices, between=between, slider=slider)
     return field(default=default, metadata=about | dict(of=of, own=own))
 
@@ -36,6 +37,7 @@ class Sampling:
         "means in the subset of --tau; or a Gaussian by its weight.",
         "strategy",
         choices=STRATEGIES,
+        own="",
     )
     tau: float = _knob(
         0.6,
@@ -45,6 +47,7 @@ class Sampling:
         between=(0, 1),
         slider=(0, 1, 0.05),
         of=("tempered",),
+        own="",
     )
     sigma_scale: float | None = _knob(
         None,
@@ -61,7 +64,6 @@ class Sampling:
         "π temperature",
         between=(0.01, 100),
         slider=(0.1, 2, 0.05),
-        own="1",
     )
     form: str = _knob(
         "exact",
@@ -70,7 +72,6 @@ class Sampling:
         "ranked by",
         choices=FORMS,
         of=("greedy", "tempered"),
-        own="exact",
     )
     noise: str = _knob(
         "gaussian",
@@ -78,7 +79,6 @@ class Sampling:
         "like moments of the pieces it has learnt from.",
         "noise",
         choices=NOISES,
-        own="gaussian",
     )
 
     def __post_init__(self):
