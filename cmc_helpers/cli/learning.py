@@ -137,6 +137,8 @@ def _build_bach(output, config, seed, jobs, hours, soundfont, transpose):
             config,
             bach.origin(instrument),
             seconds=3600 * hours if hours else math.inf,
+            hold_out=bach.HOLD_OUT,
+            test=bach.TEST,
             jobs=jobs,
             progress=progress,
             transpose=transpose,

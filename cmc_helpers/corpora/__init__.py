@@ -39,7 +39,7 @@ AUDIO_SUFFIXES = frozenset(
 
 
 class Piece(NamedTuple):
-    """One recording or sequence: its name, features (T, m), and "train" or "validation"."""
+    """One recording or sequence: its name, features (T, m), and which of `building.SPLITS`."""
 
     name: str
     features: "np.ndarray | StoredFeatures"
@@ -57,6 +57,11 @@ class Corpus:
     def split(self, name: str) -> "list[np.ndarray | StoredFeatures]":
         """The features of all pieces of one split: a list of (T, m)."""
         return [piece.features for piece in self.pieces if piece.split == name]
+
+    @property
+    def unheard(self) -> str:
+        """The part to report on: "test", or "validation" where there is no third part."""
+        return "test" if self.split("test") else "validation"
 
     @property
     def width(self) -> int:
@@ -77,8 +82,9 @@ def open_corpus(
     path: a CSV file of vectors, one recording, a corpus folder made by `build_corpus`, or a folder
     of recordings, which is turned into a corpus in the folder `workspace` first. config: the
     FeatureConfig for recordings (the default preset if None). hold_out: the share kept for
-    validation, in [0, 1): whole pieces of a folder, the end of a single one. A corpus folder made
-    earlier keeps its own split. jobs: processes that read a folder of recordings. Files of it that
+    validation, in [0, 1): whole pieces of a folder, the end of a single one. Of a folder a tenth is
+    kept to test, too (see `building.split_pieces`); a corpus folder made earlier keeps its own
+    split. jobs: processes that read a folder of recordings. Files of it that
     cannot be read are left out, each with a UserWarning. Raises FileError subclasses.
     """
     path = Path(path)
@@ -106,6 +112,7 @@ def build_corpus(
     output: str | Path,
     config: FeatureConfig,
     hold_out: float = 0.1,
+    test: float = 0.1,
     seed: int | None = 0,
     jobs: int = 1,
     progress: Callable[..., object] | None = None,
@@ -113,8 +120,9 @@ def build_corpus(
 ) -> list[tuple[Source, str]]:
     """Turn every recording under `folder` into features in the corpus folder `output`.
 
-    A share of the pieces, at least one of two, is held out, chosen by `seed`; of a single piece
-    its end is. The rest is as in `build_from_sources`.
+    Shares of the pieces are held out, chosen by `seed`: hold_out, at least one of two, to validate
+    with, and test to report on; of a single piece the end validates. The rest is as in
+    `build_from_sources`.
     """
     folder, output = Path(folder), Path(output)
     if not folder.is_dir():
@@ -142,6 +150,7 @@ def build_corpus(
         output,
         config,
         hold_out=hold_out,
+        test=test,
         seed=seed,
         jobs=jobs,
         progress=progress,

@@ -34,6 +34,8 @@ from cmc_helpers.transposition import ratio
 
 MANIFEST = "manifest.json"
 RECORDINGS = {"kind": "recordings"}
+# To learn from; to choose epochs and settings by; and to report on, once all is chosen.
+SPLITS = ("train", "validation", "test")
 _FORMAT = 1
 _EVERY = 5.0  # seconds between two states of the manifest on disk during a build
 _WINDOWS_PROCESSES = 61  # Windows cannot wait for more at once
@@ -66,6 +68,7 @@ def build_from_sources(
     origin: dict[str, Any] = RECORDINGS,
     seconds: float = math.inf,
     hold_out: float = 0.1,
+    test: float = 0.1,
     seed: int | None = None,
     jobs: int = 1,
     progress: Callable[..., object] | None = None,
@@ -76,9 +79,10 @@ def build_from_sources(
     sources: a list of objects with a `name`; `checksum()`, which changes when the sound may have;
     `waveform(sample_rate)`; and `unreadable`, the exception of these that leaves out this source
     alone. origin: how they are made, ready for JSON; a corpus begun with another origin is refused.
-    seconds: as many sources are taken as last that long. seed: decides which pieces are held out;
-    None holds out every tenth in their order, or whatever the share is, so that a longer corpus
-    holds out what a shorter one does, and more. jobs: processes; the result does not depend on it.
+    seconds: as many sources are taken as last that long. hold_out, test: the shares of the pieces
+    that validate and that only test, see `split_pieces`. seed: decides which; None goes by their
+    order, so that a longer corpus holds out what a shorter one does, and more. jobs: processes; the
+    result does not depend on it.
     progress(done, total, name) is called before each source, with a limit in seconds, else pieces.
     transpose: so many semitones up and down a copy of each training piece is added, played faster
     or slower (paper, 6.1; notebook 13 compares the ways). Nothing held out has a copy.
@@ -89,17 +93,19 @@ def build_from_sources(
     (source, reason) of those that could not be read; raises CorpusError if none could, and where
     another process is building in `output`.
     """
-    check_hold_out(hold_out)
-    settings = {"features": config.to_dict(), "hold_out": hold_out, "origin": origin}
+    check_hold_out(hold_out, test)
+    settings = {
+        "features": config.to_dict(),
+        "hold_out": hold_out,
+        "test": test,
+        "origin": origin,
+    }
     with _held(Path(output)) as folder, _Journal(folder, settings) as journal:
         entries, unreadable = _build(sources, journal, config, jobs, progress, seconds)
         if not entries:
             raise CorpusError(f"nothing could be read; the first: {unreadable[0][1]}")
-        held_out = choose_held_out(len(entries), hold_out, seed)
-        entries = [
-            {**entry, "split": "validation" if number in held_out else "train"}
-            for number, entry in enumerate(entries)
-        ]
+        parts = split_pieces(len(entries), hold_out, test, seed)
+        entries = [{**entry, "split": part} for entry, part in zip(entries, parts, strict=True)]
         if transpose and len(entries) == 1:
             raise CorpusError(
                 "a single recording cannot be transposed, for its own end is held out: give two or "
@@ -145,7 +151,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     try:
         manifest = parse_json(path.read_text(encoding="utf-8"))
         current = manifest["format"] == _FORMAT and isinstance(manifest["complete"], bool)
-        check_hold_out(manifest["hold_out"])
+        check_hold_out(manifest["hold_out"], manifest.get("test", 0))
         FeatureConfig.from_dict(manifest["features"])
         current = current and all(map(_is_entry, manifest["pieces"]))
         current = current and (manifest["pieces"] or not manifest["complete"])
@@ -164,25 +170,48 @@ def _is_entry(entry):
         and Path(entry["file"]).name == entry["file"]
         and type(entry["frames"]) is int
         and 0 < entry["frames"] < 2**53
-        and entry.get("split") in (None, "train", "validation")
+        and entry.get("split") in (None, *SPLITS)
     )
 
 
-def check_hold_out(hold_out: float) -> None:
-    """Raise ValueError unless it is a share in [0, 1)."""
-    if not 0 <= hold_out < 1:
-        raise ValueError(f"the share to hold out is from 0 to below 1, not {hold_out}")
+def check_hold_out(hold_out: float, test: float = 0.0) -> None:
+    """Raise ValueError unless both are shares, and leave something to learn from."""
+    for share in (hold_out, test):
+        if not 0 <= share < 1:
+            raise ValueError(f"the share to hold out is from 0 to below 1, not {share}")
+    if hold_out + test >= 1:
+        raise ValueError(
+            f"{hold_out} to validate and {test} to test leave nothing to learn from: hold out less"
+        )
 
 
-def choose_held_out(count: int, hold_out: float, seed: int | None = None) -> set[int]:
-    """Indices of the held-out pieces, spread evenly over a shuffled order, or over their own."""
+def split_pieces(
+    count: int, hold_out: float, test: float = 0.0, seed: int | None = None
+) -> list[str]:
+    """The part of each piece, one of SPLITS: a list of `count` names.
+
+    hold_out: the share that chooses epochs and settings ("validation"), at least one of two pieces.
+    test: the share that is only reported on. Both spread evenly over a shuffled order, or, where
+    seed is None, over their own; of few pieces that are held out the first validates. Raises
+    ValueError for shares that leave nothing to learn from.
+    """
+    check_hold_out(hold_out, test)
     order = range(count) if seed is None else np.random.default_rng(seed).permutation(count)
-    # How many of the first n: rounded, because 0.1 · 10 n may lie just below n; never all.
-    passed = [min(math.floor(round(n * hold_out, 9)), count - 1) for n in range(count + 1)]
-    held_out = {int(order[i]) for i in range(count) if passed[i + 1] > passed[i]}
-    if not held_out and hold_out and count > 1:
-        held_out = {int(order[-1])}
-    return held_out
+    held = [int(order[i]) for i in _spread(count, hold_out + test, math.floor)[: count - 1]]
+    if hold_out and count > 1 and not held:
+        held = [int(order[-1])]
+    validates = set(_spread(len(held), hold_out / (hold_out + test), math.ceil)) if held else set()
+    parts = ["train"] * count
+    for number, piece in enumerate(held):
+        parts[piece] = "validation" if number in validates else "test"
+    return parts
+
+
+def _spread(count, share, rounded):
+    """A share of 0 … count − 1, evenly: which the first n hold is share · n, rounded."""
+    # Rounded twice, because 0.1 · 10 n may lie just below n.
+    passed = [rounded(round(n * share, 9)) for n in range(count + 1)]
+    return [i for i in range(count) if passed[i + 1] > passed[i]]
 
 
 def _build(sources, journal, config, jobs, progress, seconds=math.inf):
