@@ -52,6 +52,7 @@ CONFIG, MODEL, NORMALISER, PRIMER, RESIDUALS, HISTORY, CHECKPOINT = (
     "history.csv",
     "checkpoint.npz",
 )
+EVALUATION = "evaluation.json"
 
 _OF_RESIDUALS = ("components", "scales", "vectors", "places")
 

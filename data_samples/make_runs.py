@@ -152,17 +152,18 @@ def main(arguments=None):
                 ("with_gaussian_noise", run, "gaussian"),
             ):
                 less = evaluation.evaluate(one, corpus, *length, progress, noise=noise)
-                others[name] = rounded(less.generated)
+                others[name] = evaluation.to_dict(less.generated)
+        cuts = evaluation.cut_up(corpus)
     if recipe.excerpt:  # real music that the run has not heard, to look and listen beside it
-        (excerpt,) = evaluation.excerpts(corpus, "validation", EXCERPT, 1)
+        (excerpt,) = evaluation.excerpts(corpus, corpus.unheard, EXCERPT, 1)
         np.save(folder / "held_out.npy", excerpt)
     measured = {
         "minutes": round(minutes),
         "machine": f"{os.cpu_count()} cores ({processor()})",
-        "clips": evaluation.CLIPS,
         "seconds": evaluation.SECONDS,
-        **rounded(found),
+        **evaluation.to_dict(found),
         **others,
+        "scissors": evaluation.to_dict(cuts),
     }
     text = json.dumps(measured, indent=1) + "\n"
     (folder / "evaluation.json").write_text(text, "utf-8")
@@ -208,15 +209,6 @@ def _halved(content):
     return halved.getvalue()
 
 
-def rounded(value):
-    """Named tuples as dictionaries, and their numbers as one reads them aloud."""
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, dict):
-        return {name: rounded(part) for name, part in value.items()}
-    return value if isinstance(value, int) else round(value, 2)
-
-
 def card(name, recipe, run, measured):
     """The model card of a run, in Markdown; measured: the contents of evaluation.json."""
     data, losses = run.settings["data"], run.history["validation_loss"]
@@ -229,6 +221,8 @@ def card(name, recipe, run, measured):
     for noise in ("with single residuals", "with Gaussian noise"):
         if (key := noise.lower().replace(" ", "_")) in measured:
             columns[noise] = measured[key]
+    for cut, music in measured.get("scissors", {}).items():
+        columns[f"scissors, {float(cut):g} s"] = music
     columns["real music"] = measured["real"]
     facts = {
         "network": f"{networks.in_words(run.network)}; {run.parameters:,} parameters",
@@ -256,12 +250,7 @@ def card(name, recipe, run, measured):
         ],
         "notes per second": [music["onsets"] for music in columns.values()],
         "level": [music["level"] for music in columns.values()],
-    } | {
-        f"told from held-out music by its {scale}": [
-            music["two_sample"][scale] for music in columns.values()
-        ]
-        for scale in measured["generated"]["two_sample"]
-    }
+    } | dict(judged(columns, measured))
     data = f"data_samples/{recipe.clip}" if recipe.clip else "CORPUS"
     return "\n".join(
         [
@@ -273,6 +262,18 @@ def card(name, recipe, run, measured):
             "",
         ]
     )
+
+
+def judged(columns, measured):
+    """Rows of the card: what each judge said of each column, with its interval."""
+    for judge, null in measured.get("null", {}).items():
+        said = [music["judged"].get(judge) for music in columns.values()]
+        cells = [f"{x['accuracy']:.2f} ({x['low']:.2f} to {x['high']:.2f})" for x in said if x]
+        real = f"{null['mean']:.2f} ± {null['deviation']:.2f}"
+        yield f"detected beside held-out music by its {judge}", [*cells, real]
+    for scale in measured["generated"].get("two_sample", ()):  # measured before judges had a null
+        rates = [music["two_sample"][scale] for music in columns.values()]
+        yield f"told from held-out music by its {scale}", rates
 
 
 def register(name, recipe):

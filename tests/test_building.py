@@ -12,11 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmc_helpers.corpora import building, load_corpus
 from cmc_helpers.corpora.building import CorpusError, Transposed, build_from_sources
 from cmc_helpers.features import FeatureConfig
 from cmc_helpers.files import FileError
+from cmc_helpers.scores import bach
 
 CONFIG = FeatureConfig.preset("default")
 NEEDS_SIGKILL = pytest.mark.skipif(
@@ -65,6 +68,12 @@ def files(folder):
 
 def names(folder):
     return [piece.name for piece in load_corpus(folder).pieces]
+
+
+def parts(folder):
+    """What is not learnt from, and what it is for."""
+    pieces = load_corpus(folder).pieces
+    return {piece.name: piece.split for piece in pieces if piece.split != "train"}
 
 
 def held_out(folder):
@@ -129,21 +138,58 @@ def test_as_many_sources_are_taken_as_last_long_enough(tmp_path, jobs):
 
 def test_a_longer_corpus_holds_out_what_a_shorter_one_does_and_more(tmp_path):
     for count in (2, 10, 19, 20, 35):
-        build(tmp_path / f"{count}", noises(count))
+        build(tmp_path / f"{count}", noises(count), test=0)
     assert held_out(tmp_path / "2") == ["n1"]
     assert held_out(tmp_path / "10") == held_out(tmp_path / "19") == ["n9"]
     assert held_out(tmp_path / "20") == ["n9", "n19"]
     assert held_out(tmp_path / "35") == ["n9", "n19", "n29"]
 
 
+def test_a_third_part_is_only_reported_on(tmp_path):
+    """A tenth each, in turn, and of the first that is held out the epoch is chosen."""
+    for count in (4, 5, 10, 20):
+        build(tmp_path / f"{count}", noises(count))
+    assert parts(tmp_path / "4") == {"n3": "validation"}
+    assert parts(tmp_path / "5") == {"n4": "validation"}
+    assert parts(tmp_path / "10") == {"n4": "validation", "n9": "test"}
+    both = parts(tmp_path / "10") | {"n14": "validation", "n19": "test"}
+    assert parts(tmp_path / "20") == both
+    assert load_corpus(tmp_path / "4").unheard == "validation"
+    assert load_corpus(tmp_path / "10").unheard == "test"
+
+
+def test_of_bach_80_pieces_test_and_40_validate():
+    split = building.split_pieces(396, bach.HOLD_OUT, bach.TEST)
+    assert split.count("test") >= 80 and split.count("validation") >= 40
+    shorter = building.split_pieces(200, bach.HOLD_OUT, bach.TEST)
+    assert split[:200] == shorter
+
+
 @pytest.mark.parametrize("count", [2, 3, 11, 40])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95, 1 - 1e-12])
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_the_share_is_held_out_and_something_is_left_to_train_on(count, share, seed):
-    chosen = building.choose_held_out(count, share, seed)
-    assert chosen <= set(range(count)) and len(chosen) < count
+    split = building.split_pieces(count, share, seed=seed)
+    chosen = split.count("validation")
+    assert split.count("train") == count - chosen > 0
     assert bool(chosen) == bool(share)
-    assert abs(len(chosen) - share * count) <= 1
+    assert abs(chosen - share * count) <= 1
+
+
+@given(
+    st.integers(2, 300), st.floats(0.01, 0.4), st.floats(0.01, 0.4), st.sampled_from([None, 0, 7])
+)
+def test_three_parts_are_as_large_as_asked_and_validation_comes_first(count, hold_out, test, seed):
+    split = building.split_pieces(count, hold_out, test, seed)
+    sizes = {part: split.count(part) for part in building.SPLITS}
+    assert sum(sizes.values()) == count and sizes["train"] and sizes["validation"]
+    assert abs(sizes["validation"] - hold_out * count) < 2
+    assert abs(sizes["test"] - test * count) < 2
+
+
+def test_shares_that_leave_nothing_to_learn_from_are_refused():
+    with pytest.raises(ValueError, match="0.5 to validate and 0.5 to test leave nothing to learn"):
+        building.split_pieces(10, 0.5, 0.5)
 
 
 def test_progress_counts_sources_or_seconds(tmp_path):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from cmc_helpers import cli, corpora, runs, sequences, training
+from cmc_helpers.analysis import evaluation, judges
 from cmc_helpers.audio import read_audio, write_audio
 from cmc_helpers.cli import shared
 from cmc_helpers.corpora import building, samples
@@ -474,10 +475,37 @@ def test_evaluate_says_every_number_beside_that_of_real_music(done, load_once):
         "2 clips of 20 s",
         "notes per second",
         "level",
+        "no judge",
     ]
-    assert lines[1] == "2 clips of 20 s: 2 alive" and lines[3].endswith("(real music 1.00)")
+    assert lines[4].endswith("it needs two clips of 20 s, and there are 1 piece of the train part")
+    assert lines[1] == "2 clips of 20 s: 2 alive" and "(real music 1.0" in lines[3]
     short = done("evaluate", "passage", clip, "--clips", 2, "--seconds", 20, "--sigma-scale", 0)
     assert short.splitlines()[0] == lines[0] and short.splitlines()[2] != lines[2]
+
+
+@pytest.mark.keras
+def test_evaluate_says_what_each_judge_says_beside_its_null_and_keeps_it(
+    done, load_once, monkeypatch, tmp_path
+):
+    """A verdict is in words: a run that plays noise is detected, real music is not."""
+    said = {"spectrum": judges.Judged(0.93, 0.9, 0.96), "rhythm": judges.Judged(0.53, 0.47, 0.59)}
+    music = evaluation.Music({"alive": 4}, 2.0, 1.0, said)
+    null = {name: judges.Null(0.5, 0.03, 20, 4) for name in said}
+    found = evaluation.Evaluation(-200.0, -80.0, music, music, null, 4, 3, "test")
+    monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: found)
+    clip, kept = corpora.sample_path("bach_prelude.flac"), tmp_path / "e.json"
+    lines = done("evaluate", "passage", clip, "-o", kept).splitlines()
+    assert lines[4:] == [
+        "judge        right  interval      real music   verdict",
+        "spectrum      0.93  0.90 to 0.96  0.50 ± 0.03  detected",
+        "rhythm        0.53  0.47 to 0.59  0.50 ± 0.03  not distinguishable at this size",
+        "judged beside 4 clips of 20 s from 3 pieces of the test part",
+        "with so few pieces the intervals are too narrow: stretches of one piece are alike",
+    ]
+    numbers = json.loads(kept.read_text("utf-8"))
+    assert numbers["command"].startswith("cmc evaluate passage ") and numbers["part"] == "test"
+    assert numbers["generated"]["judged"]["rhythm"] == {"accuracy": 0.53, "low": 0.47, "high": 0.59}
+    assert numbers["null"]["spectrum"]["mean"] == 0.5
 
 
 # what is refused

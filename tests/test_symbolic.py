@@ -206,13 +206,10 @@ def test_a_damaged_score_is_refused_in_a_sentence(tmp_path, content):
 # ------------------------------------------------------------------------------ the chorales
 
 
-def test_the_chorales_are_those_of_the_corpus_of_sound_split_alike(chorales):
-    from cmc_helpers.corpora.building import choose_held_out
-
+def test_the_chorales_are_those_of_the_corpus_of_sound_and_every_tenth_is_held_out(chorales):
     names = [source.name for source in bach.sources(None)]
-    held_out = {names[index] for index in choose_held_out(len(names), 0.1)}
     train, validation = chorales
-    assert set(validation) == held_out and set(train) == set(names) - held_out
+    assert list(validation) == names[9::10] and set(train) == set(names) - set(validation)
 
 
 @pytest.mark.slow

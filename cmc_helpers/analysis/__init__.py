@@ -4,7 +4,7 @@ For sound they look at amplitudes, the group means (T, 100) of `features.feature
 125 frames a second.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,84 +182,3 @@ def _directions(amplitudes, second, hop):
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     whole = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return whole.astype(np.float32)
-
-
-# ------------------------------------------------------------------------------- is it real?
-
-
-def _spectrum(x):
-    return x.mean(axis=1)
-
-
-def _movement(x):
-    blocks = x[:, : x.shape[1] // 16 * 16].reshape(len(x), -1, 16, x.shape[2])
-    return blocks.mean(axis=2).std(axis=1)
-
-
-def _roughness(x):
-    return np.abs(np.diff(x, 2, axis=2)).mean(axis=1)
-
-
-def _steps(x):
-    return np.log(np.abs(np.diff(x, axis=1)).mean(axis=1) + 1e-5)
-
-
-def _texture(x):
-    d = np.diff(x, axis=1)
-    power = np.square(d).mean(axis=1) + 1e-8
-    lags = [(d[:, lag:] * d[:, :-lag]).mean(axis=1) / power for lag in range(1, 5)]
-    return np.concatenate(lags, axis=1)
-
-
-# What a judge may look at in a second of square roots of amplitudes, (n, frames, m) → (n, …).
-SCALES = {
-    "spectrum": _spectrum,  # the mean over a second
-    "movement": _movement,  # how much means over 128 ms move about
-    "roughness": _roughness,  # second differences along frequency
-    "steps": _steps,  # how large differences of neighbouring frames are
-    "texture": _texture,  # how these differences hang together over 8 to 32 ms
-}
-
-
-def two_sample_accuracy(
-    real: Sequence[np.ndarray],
-    generated: Sequence[np.ndarray],
-    scale: str,
-    frames_per_second: float = 125.0,
-) -> float:
-    """How often a linear judge who looks at one scale tells real seconds from generated ones.
-
-    real, generated: lists of amplitudes (T, m), at least two clips each. scale: a name in `SCALES`.
-    The judge, a logistic regression, learns from every other clip and is asked about the rest, and
-    the other way round; the mean of both is returned, balanced: 0.5 is chance, 1 is certainty.
-    A classifier two-sample test: Lopez-Paz and Oquab, ICLR 2017. Real against other real music says
-    what to compare with. Raises ValueError for an unknown scale or too few clips.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    if scale not in SCALES:
-        raise ValueError(f"there is no scale {scale!r}; choose one of {', '.join(SCALES)}")
-    if min(len(real), len(generated)) < 2:
-        raise ValueError("a judge needs two clips of each kind: one to learn from, one to judge")
-
-    def seconds(clips):
-        length, parts = round(frames_per_second), []
-        for clip in clips:
-            roots = np.sqrt(np.maximum(clip, 0.0))
-            roots = roots[: len(roots) // length * length]
-            parts.append(roots.reshape(-1, length, roots.shape[1]))
-        return SCALES[scale](np.concatenate(parts))
-
-    halves = []
-    for half in (0, 1):
-        kinds = seconds(real[half::2]), seconds(generated[half::2])
-        halves.append((np.concatenate(kinds), np.repeat([0, 1], [len(kind) for kind in kinds])))
-    accuracies = []
-    for learn, judge in (halves, halves[::-1]):
-        regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
-        model = make_pipeline(StandardScaler(), regression).fit(*learn)
-        accuracies.append(balanced_accuracy_score(judge[1], model.predict(judge[0])))
-    return float(np.mean(accuracies))

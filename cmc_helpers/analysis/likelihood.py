@@ -58,9 +58,12 @@ def _nats(run, features):
 
 
 def held_out(run: Run, corpus: Corpus) -> float:
-    """The mean of `nats_per_frame` over the corpus' held-out pieces; silent frames do not count."""
+    """The mean of `nats_per_frame` over what no network has met; silent frames do not count.
+
+    That is the test part of the corpus, or the validation part where there is no other.
+    """
     together, losses = run.network.frames, []
-    for features in corpus.split("validation"):
+    for features in corpus.split(corpus.unheard):
         losses.append(nats_per_frame(run, features)[~_silent(features, corpus.config, together)])
     return float(np.concatenate(losses).mean())
 
@@ -86,7 +89,7 @@ def copying(corpus: Corpus) -> float:
     sigma = np.sqrt(np.average(squares, weights=lengths))
     one = mixtures.Mixture(np.zeros(1), np.zeros((1, corpus.width)), np.full(1, sigma))
     losses = []
-    for features in corpus.split("validation"):
+    for features in corpus.split(corpus.unheard):
         nats = [-mixtures.log_density(change, one) for change in steps(features)]
         losses.append(np.concatenate(nats)[~_silent(features, corpus.config, 1)])
     return float(np.concatenate(losses).mean())

@@ -33,7 +33,7 @@ from cmc_helpers.training import distribution
 @click.argument("folder", required=False)
 @click.option("-o", "--output", required=True, metavar="CORPUS", help="The folder to write.")
 @preset_option("How sound becomes numbers.", default="default")
-@seed_option("Which tenth of the pieces is held out, and Bach's order.", default=0)
+@seed_option("Which pieces are held out, and Bach's order.", default=0)
 @jobs_option("Processes; on Windows at most 61.")
 @click.option(
     "--transpose",
@@ -68,8 +68,9 @@ def corpus_command(
     cmc corpus maestro-v3.0.0 -o maestro         200 hours of real piano
     cmc corpus my_recordings -o more --transpose 2   with four copies in other keys
 
-    A tenth of the pieces is held out to validate the training with. What cannot be read is listed
-    at the end. The same command again goes on where it was stopped, and makes only what is new.
+    A tenth of the pieces is held out to validate the training with, and a tenth to test what came
+    of it; of Bach 42 pieces and 82. What cannot be read is listed at the end. The same command
+    again goes on where it was stopped, and makes only what is new.
 
     \b
     Bach: 396 pieces, most of them chorales, 5.5 hours. The scores are part of music21.

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cmc_helpers import corpora, generation, mixtures, networks, performance, runs
-from cmc_helpers.analysis import evaluation
+from cmc_helpers.analysis import evaluation, judges
 from cmc_helpers.audio import write_audio
 from cmc_helpers.cli.shared import (
     SOUND,
@@ -19,8 +19,10 @@ from cmc_helpers.cli.shared import (
     say,
     seed_option,
     start_tensorflow,
+    typed,
 )
 from cmc_helpers.corpora import samples
+from cmc_helpers.provenance import provenance, write
 from cmc_helpers.sampling import KNOBS
 from cmc_helpers.terminal import terminal_progress
 from cmc_helpers.vectors import write_csv
@@ -121,27 +123,67 @@ def generate_command(
     default=evaluation.SECONDS,
     help="How long each of them runs.",
 )
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="A JSON file for the numbers.",
+    show_default="evaluation.json in the folder of a run of your own",
+)
 @_sampling
-def evaluate_command(run: str, data: str, clips: int, seconds: float, **sampling: Any) -> None:
+def evaluate_command(
+    run: str, data: str, clips: int, seconds: float, output: str | None, **sampling: Any
+) -> None:
     """Measure what RUN foresees of DATA, and what it makes alone.
 
-    Foreseen is the held-out part; alone it goes on from primers that it has not learnt from. RUN is
-    a folder made by cmc train, or the name of a run that ships (see cmc runs); DATA a corpus made
-    by cmc corpus, or a single recording. Every number stands beside that of real music.
+    Foreseen is music that it has not learnt from; alone it goes on from the beginnings of such
+    music. RUN is a folder made by cmc train, or the name of a run that ships (see cmc runs); DATA a
+    corpus made by cmc corpus, or a single recording.
+
+    Every number stands beside that of real music. A judge learns to detect what the run made: in
+    how many of 100 windows it is right, an interval (95 %, from the clips), and what it says of
+    real music beside other real music, where 0.5 is chance.
     """
+    folder = runs.find(run)
+    if output is None and folder.resolve() not in [x.resolve() for x in runs.shipped().values()]:
+        output = str(folder / runs.EVALUATION)
+    if output:
+        check_output(output, ".json")
     start_tensorflow()
-    loaded = runs.load(runs.find(run))
+    loaded = runs.load(folder)
     corpus = corpora.open_corpus(data, loaded.features)
     with terminal_progress("Running free") as progress:
         found = evaluation.evaluate(loaded, corpus, clips, seconds, progress, **sampling)
+    if output:
+        about = provenance(typed("cmc", "evaluate", run, data))
+        write(output, about | evaluation.to_dict(found))
     made, real = found.generated, found.real
     fates = ", ".join(f"{count} {fate}" for fate, count in made.fates.items())
     say(f"held out: {found.nats:.1f} nats per frame (copying {found.copying:.1f})")
     say(f"{clips} clips of {seconds:g} s: {fates}")
     say(f"notes per second: {made.onsets:.2f} (real music {real.onsets:.2f})")
     say(f"level: {made.level:.2f} (real music {real.level:.2f})")
-    for scale, accuracy in made.two_sample.items():
-        say(f"told from real music by its {scale}: {accuracy:.2f} ({real.two_sample[scale]:.2f})")
+    if made.judged:
+        say(f"{'judge':13}{'right':>5}  {'interval':14}{'real music':13}verdict")
+    for name, judged in made.judged.items():
+        say(f"{name:13}{judged.accuracy:5.2f}  {_beside_the_null(judged, found.null.get(name))}")
+    pieces = f"{found.pieces} piece{'s' * (found.pieces > 1)} of the {found.part} part"
+    if not made.judged:
+        say(f"no judge: it needs two clips of {evaluation.JUDGED} s, and there are {pieces}")
+        return
+    say(f"judged beside {found.clips} clips of {evaluation.JUDGED} s from {pieces}")
+    if found.pieces < found.clips:
+        say("with so few pieces the intervals are too narrow: stretches of one piece are alike")
+
+
+def _beside_the_null(judged, null):
+    """The rest of a judge's line: interval, null, and what follows from them."""
+    interval = f"{judged.low:.2f} to {judged.high:.2f}"
+    if null is None:
+        return f"{interval:14}unknown"
+    found = judges.detected(judged, null)
+    verdict = "detected" if found else "not distinguishable at this size"
+    return f"{interval:14}{f'{null.mean:.2f} ± {null.deviation:.2f}':13}{verdict}"
 
 
 @click.command("runs")

@@ -112,7 +112,8 @@ def transpose(tokens: ArrayLike, semitones: int | np.integer) -> np.ndarray:
 def load_chorales() -> list[dict[str, np.ndarray]]:
     """The pieces of `bach.sources` as tokens: two dicts {name: (n,)}, to learn from and held out.
 
-    The split is that of the corpus of sound that `cmc corpus --bach` builds. Raises SymbolicError.
+    Every tenth piece of the order in which `cmc corpus --bach` builds is held out. Raises
+    SymbolicError.
     """
     stored = _load(sample_path("chorales.npz"), {"names", "lengths", "held_out", "tokens"})
     texts = np.split(stored["tokens"], np.cumsum(stored["lengths"])[:-1])

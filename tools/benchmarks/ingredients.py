@@ -9,7 +9,7 @@ held-out music, in three ways: full sampling as in the paper; sampling with less
 weights (T: `mixtures.with_pi_temperature`); and full sampling with residuals of real music in place
 of Gaussian noise (`residuals`). Counted are how many ended frozen, cycling or silent;
 notes per second; loudness relative to real music; and how often a linear judge tells their last
-20 s from real ones, at five scales (0.5: never; `analysis.two_sample_accuracy`). The row
+20 s from real ones, by each of `analysis.judges` (0.5: never). The row
 "real music" judges other real music, from the training part.
 
 A hop of 128 samples: the network hears and makes every other frame, and those between are
@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmc_helpers import analysis, corpora, training
-from cmc_helpers.analysis import evaluation, likelihood
+from cmc_helpers import corpora, training
+from cmc_helpers.analysis import evaluation, judges, likelihood
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
@@ -73,14 +73,14 @@ def main(arguments=None):
     parser.add_argument("--output", help="a Markdown file for the table")
     given = parser.parse_args(arguments)
     quiet_tensorflow()
-    corpus, scales = corpora.open_corpus(given.corpus), analysis.SCALES
+    corpus, scales = corpora.open_corpus(given.corpus), judges.JUDGES
     lines = [
         f"{datetime.date.today()}, {corpus.name}, {given.updates} updates of {FRAMES} frames\n",
         "| network | nats | sampled | died | notes/s | level | " + " | ".join(scales) + " |",
         "|---|---:|---|---:|---:|---:|" + "---:|" * len(scales),
         f"| copying | {likelihood.copying(corpus):.1f} |" + " |" * (4 + len(scales)),
     ]
-    real = evaluation.excerpts(corpus, "validation", evaluation.JUDGED, CLIPS)
+    real = evaluation.excerpts(corpus, corpus.unheard, evaluation.JUDGED, CLIPS)
     other = evaluation.excerpts(corpus, "train", evaluation.JUDGED, CLIPS)
     lines.append(row("real music", None, "", evaluation.measure(other, real, corpus.config)))
     heard, seconds = corpus, SECONDS
@@ -147,7 +147,7 @@ def row(name, nats, sampled, music):
         f"{count - music.fates.get('alive', 0)} of {count}",
         f"{music.onsets:.1f}",
         f"{music.level:.1f}",
-        *(f"{accuracy:.2f}" for accuracy in music.two_sample.values()),
+        *(f"{x.accuracy:.2f} ({x.low:.2f} to {x.high:.2f})" for x in music.judged.values()),
     ]
     return "| " + " | ".join(parts) + " |"
 

@@ -453,27 +453,27 @@ def length_of_theta(run):
 def music_of(run, corpus, size):
     """What it makes with all its σ after held-out primers: notes, level, and what gives it away."""
     music = evaluation.measure(list(free(run, corpus, size)), judges(corpus, size), CONFIG)
-    told = {scale: round(rate, 3) for scale, rate in music.two_sample.items()}
+    told = evaluation.to_dict(music.judged)
     return {"onsets": round(music.onsets, 2), "level": round(music.level, 2), "told_by": told}
 
 
 def free(run, corpus, size):
     """Features (clips, T, m) that a run makes after as many held-out primers, with all its σ."""
-    primers = np.stack(evaluation.excerpts(corpus, "validation", 1.5, size.clips))
+    primers = np.stack(evaluation.excerpts(corpus, corpus.unheard, 1.5, size.clips))
     sampling = dict(strategy="sample", sigma_scale=1.0, pi_temperature=1.0, noise="gaussian")
     frames, number = corpus.config.frames(size.seconds), len(primers)
     return generation.generate(run, frames, primer=primers, sequences=number, **sampling).vectors
 
 
 def judges(corpus, size):
-    return evaluation.excerpts(corpus, "validation", size.judged, 32)
+    return evaluation.excerpts(corpus, corpus.unheard, size.judged, 32)
 
 
 def of_real_music(corpus, size):
     """The same measures of other real music, from the training pieces."""
     other = evaluation.excerpts(corpus, "train", size.judged, 32)
     music = evaluation.measure(other, judges(corpus, size), CONFIG)
-    told = {scale: round(rate, 3) for scale, rate in music.two_sample.items()}
+    told = evaluation.to_dict(music.judged)
     copying = round(likelihood.copying(corpus), 2)
     return {"onsets": round(music.onsets, 2), "told_by": told, "copying": copying}
 

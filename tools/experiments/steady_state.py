@@ -307,8 +307,8 @@ def of_real_music(corpus):
 
 def heard(corpus, clips):
     """Primers (n, frames, m), n ≤ clips, and real music to compare with, a list of (T, m)."""
-    primers = evaluation.excerpts(corpus, "validation", 1.5, clips)
-    real = evaluation.excerpts(corpus, "validation", evaluation.JUDGED, clips)
+    primers = evaluation.excerpts(corpus, corpus.unheard, 1.5, clips)
+    real = evaluation.excerpts(corpus, corpus.unheard, evaluation.JUDGED, clips)
     return np.stack(primers), real
 
 
@@ -326,7 +326,7 @@ def counted(clips, real, config):
     }
     if music:
         found |= {"onsets": round(music.onsets, 2), "level": round(music.level, 2)}
-        found["told_by"] = {scale: round(rate, 2) for scale, rate in music.two_sample.items()}
+        found["judged"] = evaluation.to_dict(music.judged)
     return found
 
 

@@ -86,7 +86,7 @@ def measure(settings, corpus, instrument, work):
     training = train(settings, split, work)
     network = symbolic.load(work / "weights.npz")
     known = stretches(split["train"].values())
-    real = evaluation.excerpts(corpus, "validation", settings["judged"], settings["clips"])
+    real = evaluation.excerpts(corpus, corpus.unheard, settings["judged"], settings["clips"])
     other = evaluation.excerpts(corpus, "train", settings["judged"], settings["clips"])
 
     def write_all(temperature):
@@ -107,7 +107,7 @@ def measure(settings, corpus, instrument, work):
         }
 
     def judged(clips):
-        return rounded(evaluation.measure(clips, real, CONFIG)._asdict())
+        return evaluation.to_dict(evaluation.measure(clips, real, CONFIG))
 
     def replayed():
         longest = sorted(split["train"], key=lambda name: len(split["train"][name]))
