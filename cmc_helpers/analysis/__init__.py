@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 _TAIL = 5.0  # seconds at the end of a clip that decide its fate
 _STILL = 0.02  # change from frame to frame, relative to the frame; of real music, 0.05 to 0.4
+_ALIKE = 0.15  # change from second to second; see `musical_fate`
 _SILENCE = 1e-3  # 60 dB below the loudest second
 _BLOCK = 8  # frames, 64 ms: what is averaged before two seconds are compared
 
@@ -49,14 +50,18 @@ def period(amplitudes: ArrayLike) -> int | None:
     of ‖x_{t+p} − x_t‖, and Σ‖x_{t+p} − x_t‖² = Σ‖x_{t+p}‖² + Σ‖x_t‖² − 2 Σ x_{t+p} · x_t; the last
     sum is an autocorrelation, which the Fourier transform gives for every p at once.
     """
-    x = np.asarray(amplitudes, float)
+    return _period(np.asarray(amplitudes, float), _STILL)
+
+
+def _period(x, near):
+    """`period`, to within a share `near`."""
     n, energy = len(x), np.square(x).sum(axis=1)
     power = np.square(np.abs(np.fft.rfft(x, 2 * n, axis=0))).sum(axis=1)
     periods = np.arange(n // 2)
     until = np.concatenate([[0.0], np.cumsum(energy)])
     squares = until[n - periods] + until[n] - until[periods] - 2 * np.fft.irfft(power)[: n // 2]
-    near = squares / (n - periods) < np.square(_STILL) * energy.mean()
-    found = np.flatnonzero(near[2:])
+    alike = squares / (n - periods) < np.square(near) * energy.mean()
+    found = np.flatnonzero(alike[2:])
     return int(found[0]) + 2 if len(found) else None
 
 
@@ -83,10 +88,46 @@ def fate(amplitudes: ArrayLike, frames_per_second: float = 125.0) -> str:
     return "cycling" if period(tail) else "alive"
 
 
+def seconds_change(amplitudes: ArrayLike, frames_per_second: float = 125.0) -> np.ndarray:
+    """How much each second differs from the one before: (T, m) → (seconds − 1,).
+
+    ‖r_{s+1} − r_s‖ / ‖r_s‖ of the mean square roots r of a second; a rest that fills none is left
+    out. Noise averages out over a second, and notes do not: real music changes by 0.35 (in the
+    median of 5 s of Bach), noise as wide as its steps of 8 ms by 0.04.
+    """
+    return flux(_mean_roots(amplitudes, round(frames_per_second)))
+
+
+def musical_fate(amplitudes: ArrayLike, frames_per_second: float = 125.0) -> str:
+    """`fate`, except that what only noise keeps moving is "humming", and as dead as a frozen clip.
+
+    So it is where, in the last 5 s, each second is like the next, or the clip like itself some time
+    later: to within 15 %, of square roots averaged over a second or over 64 ms. Of 1580 stretches
+    of Bach one is; from some second to the next the least lively change by 25 %. A dead network
+    with noise painted on its output, as wide as the steps of real music, changes by 6 %, and a
+    painted cycle differs from the one before by 11 %. Raises ValueError for clips
+    shorter than 5 s.
+    """
+    found = fate(amplitudes, frames_per_second)
+    tail = np.asarray(amplitudes, float)[-round(_TAIL * frames_per_second) :]
+    if found == "alive" and (
+        seconds_change(tail, frames_per_second).max() < _ALIKE
+        or _period(_mean_roots(tail, _BLOCK), _ALIKE)
+    ):
+        return "humming"
+    return found
+
+
+def _mean_roots(amplitudes, frames):
+    """Square roots, averaged over so many frames: (T, m) → (T // frames, m)."""
+    roots = np.sqrt(np.maximum(np.asarray(amplitudes, float), 0))
+    return roots[: len(roots) // frames * frames].reshape(-1, frames, roots.shape[1]).mean(axis=1)
+
+
 class Life(NamedTuple):
-    """fates: what `fate` would say if the clip ended there, at every second from the fifth on.
-    died: the second at which the first five that were dead began; None if it never died. escapes:
-    how often it came back to life."""
+    """fates: what `musical_fate` would say if the clip ended there, at every second from the fifth
+    on. died: the second at which the first five that were dead began; None if it never died.
+    escapes: how often it came back to life."""
 
     fates: list[str]
     died: float | None
@@ -100,7 +141,7 @@ def life(amplitudes: np.ndarray, frames_per_second: float = 125.0) -> Life:
     """
     frames, second = round(_TAIL * frames_per_second), round(frames_per_second)
     ends = range(frames, max(frames, len(amplitudes)) + 1, second)
-    fates = [fate(amplitudes[:end], frames_per_second) for end in ends]
+    fates = [musical_fate(amplitudes[:end], frames_per_second) for end in ends]
     dead = np.array([name != "alive" for name in fates])
     died = float(np.argmax(dead)) if dead.any() else None
     return Life(fates, died, int(np.sum(dead[:-1] & ~dead[1:])))

@@ -27,10 +27,10 @@ CUTS = (0.5, 1, 2)  # seconds: stretches of real music that scissors leave
 
 
 class Music(NamedTuple):
-    """Measures of some clips. fates: name → how many clips, see `analysis.fate`. onsets: notes that
-    begin in a second. level: root mean square relative to real held-out music. judged: judge → how
-    often it detects them beside held-out music, see `judges.Judged`; empty where there are not two
-    clips of each."""
+    """Measures of some clips. fates: name → how many clips, see `analysis.musical_fate`. onsets:
+    notes that begin in a second. level: root mean square relative to real held-out music. judged:
+    judge → how often it detects them beside held-out music, see `judges.Judged`; empty where there
+    are not two clips of each."""
 
     fates: dict[str, int]
     onsets: float
@@ -188,7 +188,7 @@ def measure(
     asked: the judges' names; those who listen for longer than a clip lasts are not asked.
     """
     clips, real = (_amplitudes(kind, config) for kind in (clips, real))
-    fates = [analysis.fate(clip, config.frames_per_second) for clip in clips]
+    fates = [analysis.musical_fate(clip, config.frames_per_second) for clip in clips]
     ends = [clip[-config.frames(JUDGED) :] for clip in clips]
     shortest = min(map(len, [*real, *ends])) / config.frames_per_second
     able = [name for name in asked if judges.JUDGES[name].seconds <= shortest]
