@@ -2,11 +2,11 @@
 
     python data_samples/make_runs.py singer                    train on the clip that ships
     python data_samples/make_runs.py bach --corpus CORPUS      train on a corpus
-    python data_samples/make_runs.py bach --corpus CORPUS --minutes 52    measure it anew
+    python data_samples/make_runs.py bach --corpus CORPUS --measure    measure it anew
 
 The corpora come from `cmc corpus --bach -o CORPUS`; `bach-paper` needs one that was made with
 `--preset paper` as well, and `laughter` that of make_laughter.py. A training that was stopped goes
-on where it was. With --minutes the run is there already and took that long.
+on where it was. With --measure the run is there already, and only its numbers are made again.
 
 A run's folder gets what was measured, evaluation.json; a model card, README.md; that of `bach` ten
 seconds of held-out music, held_out.npy; and registry.json gets an entry. The weights differ in
@@ -121,13 +121,19 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=RUNS)
     parser.add_argument("--corpus", help="a folder made by cmc corpus")
-    parser.add_argument("--minutes", type=float, help="it is trained already, and took so long")
+    parser.add_argument("--measure", action="store_true", help="it is trained already")
     given = parser.parse_args(arguments)
     recipe, folder = RUNS[given.name], FOLDER / "runs" / given.name
     data = FOLDER / recipe.clip if recipe.clip else given.corpus
     if data is None:
         parser.error(f"{given.name} needs --corpus")
-    minutes = given.minutes or train(data, folder, recipe)
+    kept = folder / runs.EVALUATION
+    if given.measure:
+        before = json.loads(kept.read_text("utf-8"))
+        took = {name: before[name] for name in ("minutes", "machine")}
+    else:
+        minutes = round(train(data, folder, recipe))
+        took = {"minutes": minutes, "machine": f"{os.cpu_count()} cores ({processor()})"}
     settings = runs.read_settings(folder)
     runs.write_settings(folder, settings | {"sampling": recipe.sampling.to_dict()})
     for leftover in (runs.CHECKPOINT, ".lock"):
@@ -158,15 +164,14 @@ def main(arguments=None):
         (excerpt,) = evaluation.excerpts(corpus, corpus.unheard, EXCERPT, 1)
         np.save(folder / "held_out.npy", excerpt)
     measured = {
-        "minutes": round(minutes),
-        "machine": f"{os.cpu_count()} cores ({processor()})",
+        **took,
         "seconds": evaluation.SECONDS,
         **evaluation.to_dict(found),
         **others,
         "scissors": evaluation.to_dict(cuts),
     }
     text = json.dumps(measured, indent=1) + "\n"
-    (folder / "evaluation.json").write_text(text, "utf-8")
+    kept.write_text(text, "utf-8")
     (folder / "README.md").write_text(card(given.name, recipe, run, measured), "utf-8")
     register(given.name, recipe)
 
