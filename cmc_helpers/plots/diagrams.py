@@ -92,8 +92,9 @@ def recurrent_network(
     """Draw a recurrent network with its loop, and unrolled in time: the paper's figure 2.
 
     steps: time steps side by side, 1 to 8. layers: recurrent boxes on top of each other below the
-    box F that predicts. truncated: T̂, 1 to `steps`, the last steps through which the gradient goes
-    back; the older ones fade. Raises ValueError for other numbers. Returns the Axes.
+    box F that predicts. truncated: T̂, 1 to `steps`: the gradient of the last answer goes back
+    through so many steps. What has no part in it fades: older steps, the state that they hand on,
+    earlier answers. Raises ValueError for other numbers. Returns the Axes.
 
     Paper: sections 2.1.3 and 2.3.
     """
@@ -115,7 +116,7 @@ def recurrent_network(
     side = min(0.5, 2.6 / (steps + 0.5))  # of a box
     gap = min(0.75, (5.15 - steps * side) / (steps + 1))  # between two boxes of a row
     folded = (WIDTH - 2.15 - steps * side - (steps + 1) * gap) / 2 + 0.45
-    _column(ax, folded, bottom, rise, side=0.5, layers=layers, step="t", color=INK)
+    _column(ax, folded, bottom, rise, side=0.5, layers=layers, step="t")
     for layer in range(layers):
         y, x = bottom + rise * (layer + 1), folded + 0.25
         _arrow(ax, [(x, y + 0.12), (x + 0.35, y + 0.12), (x + 0.35, y - 0.12), (x, y - 0.12)])
@@ -127,11 +128,13 @@ def recurrent_network(
     columns = first + (side + gap) * np.arange(steps)
     for step, x in enumerate(columns, 1):
         color = INK if step >= oldest else FADED
-        _column(ax, x, bottom, rise, side=side, layers=layers, step=step, color=color)
+        answer = INK if truncated is None or step == steps else FADED
+        look = dict(color=color, answer=answer)
+        _column(ax, x, bottom, rise, side=side, layers=layers, step=step, **look)
     # A label that is wider than its arrow stands above the boxes' corners.
     lift = 0.07 if gap > (0.3 if layers == 1 else 0.5) else side / 2 + 0.03
     for layer, step in np.ndindex(layers, steps + 1):
-        color = INK if step + 1 >= oldest else FADED
+        color = INK if truncated is None or step >= oldest else FADED
         y, start = bottom + rise * (layer + 1), first - side / 2 - gap + step * (side + gap)
         _arrow(ax, [(start, y), (start + gap, y)], color)
         label = _state(layer, layers, step)
@@ -344,20 +347,21 @@ def _number(value):
     return f"{value:+.{decimals}f}".replace("-", "−")
 
 
-def _column(ax, x, bottom, rise, *, side, layers, step, color):
-    """One time step: x, the recurrent boxes, F and ŷ on top of each other."""
+def _column(ax, x, bottom, rise, *, side, layers, step, color=INK, answer=INK):
+    """One time step: x and the recurrent boxes in `color`, on top of them F and ŷ in `answer`."""
     rows = bottom + rise * np.arange(layers + 3)
     rows[[0, -1]] += 0.11, -0.09
-    blue, green = (FADED, FADED) if color == FADED else (BLUE, GREEN)
+    blue, green = FADED if color == FADED else BLUE, FADED if answer == FADED else GREEN
     _text(ax, x, rows[0], f"$x_{{{step}}}$", color=color)
     for layer in range(layers):
         name = "$A$" if layers == 1 else f"$A_{{{layer + 1}}}$"
         _box(ax, x, rows[layer + 1], (side, side), name, color=blue)
     _box(ax, x, rows[-2], (side, side), "$F$", color=green)
-    _text(ax, x, rows[-1], rf"$\hat{{y}}_{{{step}}}$", color=color)
+    _text(ax, x, rows[-1], rf"$\hat{{y}}_{{{step}}}$", color=answer)
     for row, (low, high) in enumerate(pairwise(rows)):
         start = low + (side / 2 if row else 0.14)
-        _arrow(ax, [(x, start), (x, high - (side / 2 if row < layers + 1 else 0.16))], color)
+        end = high - (side / 2 if row < layers + 1 else 0.16)
+        _arrow(ax, [(x, start), (x, end)], answer if row >= layers else color)
 
 
 def _state(layer, layers, step):
