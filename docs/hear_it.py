@@ -3,7 +3,8 @@
     .venv/bin/python docs/hear_it.py [FOLDER]      into docs/, or into FOLDER
 
 Three seconds of Bach that the run `bach` never heard, and nine that it adds: once with chance, as
-it is recommended, and once with none. The same command makes the same bytes.
+it is recommended, with noise borrowed from its training music, and once with none. The same command
+makes the same bytes.
 """
 
 import sys
@@ -23,7 +24,7 @@ WAYS = {
         dict(strategy="greedy", sigma_scale=0.0),
     ),
 }
-TITLE = f"{HEARD} seconds of Bach, and then the network alone"
+TITLE = f"{HEARD} seconds of Bach, and then what the network adds"
 
 
 def main(folder):

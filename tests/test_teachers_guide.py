@@ -8,7 +8,7 @@ from notebook_rules import LESSONS, ROOT, Page, exercises_in
 TEXT = (ROOT / "docs" / "teachers_guide.md").read_text("utf-8")
 PAGES = {path.name[:2]: Page(path) for path in LESSONS}
 EVENINGS = re.findall(r"^## (Evening \d).*?\n(.*?)(?=^## )", TEXT, re.MULTILINE | re.DOTALL)
-RANGE = re.compile(r"(\d\d)\.(\d+)(?: to (?:\d\d)\.(\d+))?")
+RANGE = re.compile(r"(\d\d)\.(\d+)(?! minutes)(?: to (?:\d\d)\.(\d+))?")
 
 
 def named_exercises(text):
