@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from cmc_helpers import inversion
+from cmc_helpers.audio import read_audio
+from cmc_helpers.corpora import sample_path
 from cmc_helpers.features import (
     GROUP_WIDTHS,
     STFT,
@@ -69,6 +71,12 @@ def drum(seed):
     snare = 0.4 * noise * np.exp(-20 * t) + 0.3 * np.sin(2 * np.pi * 190 * t) * np.exp(-25 * t)
     hat = 0.15 * np.diff(noise, prepend=0) * np.exp(-60 * t)
     return weight(np.where(t < 0, 0, kick + snare + hat), CONFIG)
+
+
+def opening():
+    """The clip of notebook 08, weighted."""
+    prelude = read_audio(sample_path("bach_prelude.flac"))
+    return weight(prelude[8000 : 8000 + 64 * 300 + 256], CONFIG)
 
 
 def magnitudes_of(x):
@@ -288,6 +296,27 @@ def test_phases_count_from_the_middle_of_the_window(config, first):
     bell = np.exp(-((np.arange(257) - 60.0) ** 2) / 200)[None]
     frame = np.fft.irfft(starts._from_the_middle(bell, np.zeros((1, 257)), config)[0])[first:256]
     np.testing.assert_allclose(frame, frame[::-1], atol=1e-6)
+
+
+def test_phases_that_count_from_the_first_sample_instead_are_worth_nothing(monkeypatch):
+    """As notebook 08 says: almost a quarter turn a bin makes all the difference."""
+    magnitudes = magnitudes_of(opening())
+    right = loss(magnitudes, phase_gradient_heap_integration(magnitudes, CONFIG))
+    monkeypatch.setattr(
+        starts, "_from_the_middle", lambda size, phases, _: size * np.exp(1j * phases)
+    )
+    wrong = loss(magnitudes, phase_gradient_heap_integration(magnitudes, CONFIG))
+    assert right < -25 and wrong > -4
+
+
+def test_gamma_comes_nearer_than_the_published_one(monkeypatch):
+    """Průša, Balazs and Søndergaard (2017), table I: 0.29794; the decibels stand in notebook 08."""
+    magnitudes = magnitudes_of(opening())
+    reached = []
+    for gamma in (starts.GAMMA, 0.29794):
+        monkeypatch.setitem(starts.GAMMAS, "hamming", gamma)
+        reached.append(loss(magnitudes, invert_magnitudes(magnitudes, CONFIG, "pghi")))
+    np.testing.assert_allclose(reached, [-27.6, -25.5], atol=0.3)
 
 
 @pytest.mark.slow
