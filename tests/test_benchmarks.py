@@ -214,18 +214,6 @@ def test_between_two_frames_that_are_heard_stands_their_mean(benchmark, count):
     assert len(filled) == 2 * len(slope[::2]) and filled[-1] == filled[-2]
 
 
-def rows_of(text, named):
-    """{first cell: the cells under the headings `named`} of the table that has all of them."""
-    found, columns = {}, None
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if set(named) <= set(cells):
-            columns = [cells.index(name) for name in named]
-        elif columns and line.startswith("|") and not line.startswith("|---"):
-            found.setdefault(cells[0], [cells[column] for column in columns])
-    return found
-
-
 def test_a_strike_is_found_once_and_a_chord_is_one(benchmark):
     onsets = benchmark("onsets")
     struck = onsets.strikes([Note(t, 1, 60, 0.5) for t in (1.0, 0.0, 0.03, 1.04, 1.2)])
@@ -266,13 +254,48 @@ def test_a_large_corpus_fits_on_a_small_disk_by_sharing_files(benchmark, monkeyp
     assert np.isfinite(corpus.pieces[-1].features[:]).all()
 
 
-def test_the_ingredients_of_notebook_09_are_as_they_were_measured():
-    named = ["nats", "notes/s", "spectrum", "texture"]
+def rows_of(text):
+    """Every row of the tables in `text`, a list of cells each."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+
+
+@pytest.fixture
+def ingredients_of_notebook_09():
+    """The rows of its two tables."""
+    prose = Page(ROOT / "notebooks" / "09_training.ipynb").prose
+    first, second = prose.partition("## 12.")[2].split("| nats gained |")
+    table = {name: cells for name, *cells in rows_of(first) if len(cells) == 7}
+    return table, [float(cells[1]) for cells in rows_of(second) if len(cells) == 2]
+
+
+def test_the_ingredients_of_notebook_09_are_as_they_were_measured(ingredients_of_notebook_09):
     measured = {}
     for name in ("ingredients.md", "hops.md"):
-        measured |= rows_of((ROOT / "tools" / "benchmarks" / name).read_text("utf-8"), named)
-    lesson = Page(ROOT / "notebooks" / "09_training.ipynb")
-    (table,) = [cell.source for cell in lesson.markdown if "| spectrum |" in cell.source]
-    told = rows_of(table, named)
-    assert len(told) == 10
-    assert told == {name: measured[name] for name in told}
+        for row in rows_of((ROOT / "tools" / "benchmarks" / name).read_text("utf-8")):
+            measured[row[0], row[2]] = [row[1], row[4], row[6], row[10]]
+    table, _ = ingredients_of_notebook_09
+    del table["network"]
+    assert len(table) == 11
+    for name, cells in table.items():
+        assert cells[:4] == measured[name, "" if name == "real music" else "σ, T = 1"]
+        assert cells[4:] == measured.get((name, "residuals"), ["", "", "", ""])[1:]
+
+
+def test_what_notebook_09_says_a_change_gains_is_the_difference_of_its_rows(
+    ingredients_of_notebook_09,
+):
+    table, gained = ingredients_of_notebook_09
+    wanted = [
+        float(table[before][0]) - float(table[after][0])
+        for before, after in (
+            ("plain stack", "default"),
+            ("default", "8 frames"),
+            ("default", "4 frames"),
+            ("default", "feature scales"),
+            ("default", "2 frames"),
+            ("K = 1", "default"),
+            ("4 frames, K = 1", "4 frames"),
+        )
+    ]
+    assert gained == pytest.approx(wanted, abs=0.01)

@@ -102,6 +102,14 @@ def test_held_out_windows_are_all_evaluated_up_to_a_number_and_beyond_spread_eve
     assert set(np.diff(many)) == {20, 30}
 
 
+@pytest.mark.parametrize("frames, batches", [(180, 20), (800, 20), (801, 21), (2000, 50)])
+def test_an_epoch_sees_every_frame_once_on_average_but_has_at_least_20_batches(frames, batches):
+    corpus = bouncing(frames + 20)
+    normaliser = training.fit_normaliser(corpus)
+    assert Windows(corpus, normaliser, SHORT).batches == batches
+    assert Windows(corpus, normaliser, replace(SHORT, batches_per_epoch=3)).batches == 3
+
+
 def test_batches_are_made_ahead_in_order_and_what_fails_fails_at_its_turn():
     made = []
 

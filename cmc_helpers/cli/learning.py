@@ -194,7 +194,7 @@ def _setting(flag, kind, text, name=None, none="never"):
     "batches-per-epoch",
     click.IntRange(1, 10_000_000),
     "Training steps in an epoch, after which it is validated.",
-    none="every frame once",
+    none="every frame once, in at least 20",
 )
 @_setting("keep", click.Choice(("best", "last")), "Of which epoch: lowest held-out loss, or last.")
 @seed_option("Of the first weights, windows and noise.", show_default="0")

@@ -48,10 +48,10 @@ class TrainingConfig:
     standard deviation of the Gaussian noise on the inputs, in normalised units. clip: largest norm
     of the whole gradient.
     weight_penalty: λ of λ/2 ‖θ‖² (paper, 6.1). batches_per_epoch: None sees every frame once on
-    average; of a large corpus fewer, so that the held-out loss is known in minutes. patience:
-    epochs without a better held-out loss before stopping; None never stops early. keep: the network
-    that the run holds in the end, the "best" on held-out data or the "last", which over-fits (the
-    paper's 4.2 does so on purpose).
+    average, or takes 20 if those are more; of a large corpus give fewer, so that the held-out loss
+    is known in minutes. patience: epochs without a better held-out loss before stopping; None never
+    stops early. keep: the network that the run holds in the end, the "best" on held-out data or the
+    "last", which over-fits (the paper's 4.2 does so on purpose).
     """
 
     epochs: int = 30

@@ -44,8 +44,8 @@ class Windows:
     together: frames that the network sees and predicts in one step, as one vector of m numbers.
     length: frames of a window, one step more than the inputs. count: windows to draw from, those of
     the training pieces that are not mostly silence. batches: `config.batches_per_epoch`, or as many
-    as see every frame once on average. held_out: the pieces for validation. held_out_count: windows
-    of them that are evaluated, at most 2048.
+    as see every frame once on average, and at least 20. held_out: the pieces for
+    validation. held_out_count: windows of them that are evaluated, at most 2048.
     Raises TrainingError if there is nothing to draw from.
     """
 
