@@ -1,5 +1,6 @@
 """The composer test is balanced, hidden, complete and honest; its statistics are calibrated."""
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, t
+from scipy.stats import betabinom, binom, binomtest, ttest_1samp
 
 from cmc_helpers import listening_test as lt
 from cmc_helpers.audio import read_audio, set_level
@@ -345,12 +346,25 @@ def tail(right, trials, rate):
     return sum(terms)
 
 
-@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+COUNTS = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+MANY_COUNTS = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+RATES = st.lists(st.integers(0, 20), min_size=2, max_size=12)
+LEVELS = st.sampled_from([0.01, 0.05, 0.1])
+MARGINS = st.sampled_from([0.05, 0.1, 0.2])
+
+
+def mirrored(verdict):
+    """What the verdict is called where everybody's answers are the opposite ones."""
+    return {lt.TOLD: lt.TAKEN, lt.TAKEN: lt.TOLD}.get(verdict, verdict)
+
+
+@given(COUNTS)
 def test_one_listeners_numbers_are_the_closed_forms(counts):
     right, trials = counts
     found = lt.judge_one(right, trials)
     assert found.rate == right / trials
     assert found.p_told == pytest.approx(tail(right, trials, 0.5))
+    assert found.p_taken == pytest.approx(1 - tail(right + 1, trials, 0.5))
     below = 1 - tail(right + 1, trials, 0.6)
     assert found.p_alike == pytest.approx(max(below, tail(right, trials, 0.4)), abs=1e-12)
     low, high = found.interval
@@ -361,113 +375,283 @@ def test_one_listeners_numbers_are_the_closed_forms(counts):
     assert low <= found.rate <= high
 
 
-def test_there_are_three_verdicts():
+@given(MANY_COUNTS, LEVELS, MARGINS)
+def test_one_listeners_verdict_is_what_scipy_s_binomial_tests_say(counts, alpha, margin):
+    right, trials = counts
+    found = lt.judge_one(right, trials, margin, alpha)
+    below = binomtest(right, trials, 0.5 + margin, "less").pvalue
+    above = binomtest(right, trials, 0.5 - margin, "greater").pvalue
+    if binomtest(right, trials, 0.5).pvalue < alpha:  # in both directions together
+        wanted = lt.TOLD if right > trials / 2 else lt.TAKEN
+    else:
+        wanted = lt.ALIKE if max(below, above) < alpha / 2 else lt.UNDECIDED
+    assert found.verdict == wanted
+    assert found.p_alike == pytest.approx(max(below, above))
+    exact = binomtest(right, trials).proportion_ci(1 - alpha, "exact")
+    assert found.interval == pytest.approx(tuple(exact), abs=1e-9)
+
+
+def tails(trials, right_ones, wrong_ones):
+    """P(X ≥ r) for r from 0 to trials + 1, as whole numbers out of (right_ones + wrong_ones)ⁿ."""
+    chances = [
+        math.comb(trials, k) * right_ones**k * wrong_ones ** (trials - k) for k in range(trials + 1)
+    ]
+    return [*itertools.accumulate([0, *reversed(chances)])][::-1]
+
+
+@pytest.mark.parametrize("trials", [*range(1, 30), 100, 104, 105, 130])
+def test_a_verdict_is_what_counting_in_whole_numbers_says(trials):
+    guess, high, low = (tails(trials, *odds) for odds in ((1, 1), (2, 3), (3, 2)))
+    for right in range(trials + 1):
+        holds = {
+            lt.TOLD: 40 * guess[right] < 2**trials,
+            lt.TAKEN: 40 * guess[trials - right] < 2**trials,
+            lt.ALIKE: 40 * max(high[right], 5**trials - low[right + 1]) < 5**trials,
+        }  # with so few answers no two of them hold together
+        found = lt.judge_one(right, trials).verdict
+        assert [name for name, true in holds.items() if true] == [n for n in holds if n == found]
+
+
+def one_interval_one_verdict(found, margin):
+    low, high = found.interval
+    assert 0 <= low <= found.rate <= high <= 1
+    places = {
+        lt.TOLD: low > 0.5,
+        lt.TAKEN: high < 0.5,
+        lt.ALIKE: low <= 0.5 <= high and 0.5 - margin < low and high < 0.5 + margin,
+    }
+    holds = [name for name, there in places.items() if there]
+    assert holds == [name for name in lt.VERDICTS[:3] if name == found.verdict]
+    assert found.verdict in lt.VERDICTS
+
+
+@given(MANY_COUNTS, RATES, LEVELS, MARGINS)
+def test_the_interval_that_is_drawn_lies_where_the_one_verdict_says(counts, right, alpha, margin):
+    one_interval_one_verdict(lt.judge_one(*counts, margin, alpha), margin)
+    one_interval_one_verdict(lt.judge_many(np.array(right) / 20, margin, alpha), margin)
+
+
+@given(MANY_COUNTS, RATES)
+def test_who_is_always_wrong_hears_as_much_as_who_is_always_right(counts, right):
+    rates = np.array(right) / 20
+    pairs = [
+        (lt.judge_one(*counts), lt.judge_one(counts[1] - counts[0], counts[1])),
+        (lt.judge_many(rates), lt.judge_many(1 - rates)),
+    ]
+    for one, other in pairs:
+        assert other.verdict == mirrored(one.verdict)
+        assert other.interval == pytest.approx((1 - one.interval[1], 1 - one.interval[0]))
+        assert (other.p_told, other.p_taken) == pytest.approx((one.p_taken, one.p_told))
+        assert other.p_alike == pytest.approx(one.p_alike)
+
+
+def test_there_are_four_verdicts():
     assert lt.judge_one(30, 40).verdict == "told apart"
+    assert lt.judge_one(0, 20).verdict == "taken for the composer"
+    assert lt.judge_one(5, 100).verdict == "taken for the composer"
+    assert lt.judge_many([0.05, 0.1, 0.2, 0.1, 0.15]).verdict == "taken for the composer"
     assert lt.judge_one(2, 3).verdict == "undecided"  # not finding is not passing
-    assert lt.judge_one(20, 40).verdict == "undecided"
+    assert lt.judge_one(50, 100).verdict == "undecided"  # 0.398 to 0.602: not inside the margin
     assert lt.judge_one(200, 400).verdict == "indistinguishable"
-    for wrong in ((5, 4), (-1, 4), (0, 0), (2, 4, 0), (2, 4, 0.5), (2, 4, 0.6)):
+    assert lt.judge_one(50, 100, alpha=0.1).verdict == "indistinguishable"  # the customary level
+    assert lt.judge_one(5200, 10_000).verdict == "told apart"  # by little, but shown
+
+
+def test_what_cannot_be_tested_is_refused():
+    for wrong in ((5, 4), (-1, 4), (0, 0)):
         with pytest.raises(ValueError, match="such a test cannot be"):
             lt.judge_one(*wrong)
+    for settings in ((0,), (0.5,), (0.6,), (0.1, 0), (0.1, 1)):
+        for judge, given_ in ((lt.judge_one, (2, 4)), (lt.judge_many, ([0.4, 0.6],))):
+            with pytest.raises(ValueError, match="such a test cannot be"):
+                judge(*given_, *settings)
+    with pytest.raises(ValueError, match="there is no verdict 'passed'; choose one of told apart"):
+        lt.power(40, 0.5, verdict="passed")
+    with pytest.raises(ValueError, match="such a test cannot be"):
+        lt.power(40, 0.5, margin=0.5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("trials", [10, 40, 120])
+@pytest.mark.parametrize("trials", [10, 40, 120, 300])
 def test_guessers_are_seldom_told_apart_and_tellers_seldom_pass(trials):
-    """The probabilities of errors, summed over every outcome: at most 5 %."""
-    outcomes = [lt.judge_one(right, trials).verdict for right in range(trials + 1)]
-    for rate, error in (
-        (0.5, "told apart"),
-        (0.6, "indistinguishable"),
-        (0.4, "indistinguishable"),
-    ):
-        chances = binom.pmf(np.arange(trials + 1), trials, rate)
-        assert chances[[verdict == error for verdict in outcomes]].sum() <= 0.05
+    """The probabilities of errors of the whole procedure, summed over every outcome."""
+    outcomes = np.array([lt.judge_one(right, trials).verdict for right in range(trials + 1)])
 
+    def chance(verdict, rate):
+        return binom.pmf(np.arange(trials + 1), trials, rate)[outcomes == verdict].sum()
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rate", [0.6, 0.75, 0.9])
-def test_the_power_is_what_the_outcomes_add_up_to(rate):
-    for trials in (5, 20, 77):
-        told = [lt.judge_one(right, trials).p_told <= 0.05 for right in range(trials + 1)]
-        chances = binom.pmf(np.arange(trials + 1), trials, rate)
-        assert lt.power(trials, rate) == pytest.approx(chances[told].sum())
+    assert chance(lt.TOLD, 0.5) + chance(lt.TAKEN, 0.5) <= 0.05
+    for rate in np.linspace(0, 0.5, 26):
+        assert chance(lt.TOLD, rate) <= 0.025 and chance(lt.TAKEN, 1 - rate) <= 0.025
+    for rate in np.linspace(0, 0.4, 21):
+        assert chance(lt.ALIKE, rate) <= 0.025 and chance(lt.ALIKE, 1 - rate) <= 0.025
 
 
 @pytest.mark.parametrize(
-    ("rate", "wanted", "alpha"),
-    [(0.55, 0.8, 0.05), (0.6, 0.8, 0.01), (0.75, 0.9, 0.05), (1.0, 0.8, 0.05), (1.0, 0.8, 0.3)],
+    ("trials", "rate", "alpha", "margin"),
+    [(5, 0.6, 0.05, 0.1), (77, 0.9, 0.05, 0.1), (301, 0.5, 0.05, 0.1), (120, 0.35, 0.1, 0.2)]
+    + [(900, 0.53, 0.05, 0.1), (400, 0.5, 0.01, 0.1)],
 )
-def test_so_many_trials_are_enough_and_one_fewer_is_not(rate, wanted, alpha):
+def test_the_power_is_what_the_outcomes_add_up_to(trials, rate, alpha, margin):
+    outcomes = [lt.judge_one(right, trials, margin, alpha).verdict for right in range(trials + 1)]
+    chances = binom.pmf(np.arange(trials + 1), trials, rate)
+    for verdict in lt.VERDICTS:
+        wanted = chances[[one == verdict for one in outcomes]].sum()
+        assert lt.power(trials, rate, alpha, verdict, margin) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_the_power_is_how_often_simulated_listeners_get_each_verdict():
+    right = np.random.default_rng(0).binomial(240, [[0.4], [0.5], [0.6]], (3, 20_000))
+    outcomes = np.array([lt.judge_one(r, 240).verdict for r in range(241)])
+    for rate, found in zip((0.4, 0.5, 0.6), outcomes[right], strict=True):
+        for verdict in lt.VERDICTS:
+            assert np.mean(found == verdict) == pytest.approx(
+                lt.power(240, rate, verdict=verdict), abs=4 * 0.5 / math.sqrt(20_000)
+            )
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted", "alpha", "verdict"),
+    [
+        (0.55, 0.8, 0.05, "told apart"),
+        (0.6, 0.8, 0.01, "told apart"),
+        (0.75, 0.9, 0.05, "told apart"),
+        (1.0, 0.8, 0.05, "told apart"),
+        (0.0, 0.8, 0.3, "taken for the composer"),
+        (0.3, 0.8, 0.05, "taken for the composer"),
+        (0.5, 0.8, 0.05, "indistinguishable"),
+        (0.5, 0.94, 0.05, "indistinguishable"),
+        (0.5, 0.89, 0.1, "indistinguishable"),
+    ],
+)
+def test_so_many_trials_are_enough_and_one_fewer_is_not(rate, wanted, alpha, verdict):
     needed = lt.trials_needed(rate, wanted, alpha)
-    assert (lt.power(np.arange(needed, 3 * needed + 50), rate, alpha) >= wanted).all()
-    assert lt.power(needed - 1, rate, alpha) < wanted
+    more = np.arange(needed, 3 * needed + 50)
+    assert (lt.power(more, rate, alpha, verdict) >= wanted).all()
+    assert lt.power(needed - 1, rate, alpha, verdict) < wanted
+
+
+def test_a_narrower_margin_takes_more_answers():
+    assert lt.trials_needed(0.5, margin=0.05) > 3.5 * lt.trials_needed(0.5, margin=0.1)
+    assert lt.trials_needed(0.7, margin=0.05) == lt.trials_needed(0.7)  # where it plays no part
+
+
+def test_at_the_customary_level_214_answers_first_let_guessers_pass_with_a_power_of_0_8():
+    passing = lt.power(np.arange(1, 400), 0.5, 0.1, "indistinguishable")
+    assert np.flatnonzero(passing >= 0.8)[0] + 1 == 214
+    assert lt.trials_needed(0.5, alpha=0.1) == np.flatnonzero(passing < 0.8)[-1] + 2 == 227
 
 
 def test_what_is_not_said_is_a_power_of_0_8_and_errors_of_5_percent():
     assert lt.trials_needed(0.6) == lt.trials_needed(0.6, 0.8, 0.05)
-    assert lt.power(40, 0.6) == lt.power(40, 0.6, 0.05)
+    assert lt.power(40, 0.6) == lt.power(40, 0.6, 0.05, "told apart")
+    assert lt.power(240, 0.5, verdict=lt.ALIKE) == lt.power(240, 0.5, 0.05, lt.ALIKE, 0.1)
     assert lt.judge_one(25, 40) == lt.judge_one(25, 40, 0.1, 0.05)
     rates = [0.5, 0.6, 0.7, 0.45]
     assert lt.judge_many(rates) == lt.judge_many(rates, 0.1, 0.05)
 
 
-def test_who_minds_no_error_needs_one_answer():
-    assert lt.trials_needed(1.0, 0.8, alpha=0.6) == 1
-
-
 @pytest.mark.parametrize(
-    ("rate", "wanted"), [(0.5, 0.8), (0.3, 0.8), (1.1, 0.8), (0.7, 1.0), (0.7, 0.0)]
+    ("rate", "wanted"), [(0.5, 0.95), (-0.1, 0.8), (1.1, 0.8), (0.7, 1.0), (0.7, 0.0)]
 )
-def test_what_no_number_of_answers_finds_is_refused(rate, wanted):
-    with pytest.raises(ValueError, match="no number of answers finds"):
+def test_what_no_number_of_answers_shows_is_refused(rate, wanted):
+    with pytest.raises(ValueError, match="no number of answers shows"):
         lt.trials_needed(rate, wanted)
 
 
-def population(rng, listeners, trials, mean, spread):
+# --- Several listeners ---
+
+
+def population(rng, shape, trials, mean, spread):
     """Rates of listeners whose own skill is Beta-distributed about `mean`."""
-    skill = rng.beta(mean * spread, (1 - mean) * spread, listeners)
-    return rng.binomial(trials, skill) / trials
+    return rng.binomial(trials, rng.beta(mean * spread, (1 - mean) * spread, shape)) / trials
 
 
-@pytest.mark.slow
+def pooled_alarms(listeners, trials, spread, alpha):
+    """How often a one-sided binomial test of all answers finds skill where the mean is 0.5: exact,
+    from the distribution of a sum."""
+    total = np.ones(1)
+    one = betabinom.pmf(np.arange(trials + 1), trials, spread / 2, spread / 2)
+    for _ in range(listeners):
+        total = np.convolve(total, one)
+    p = binom.sf(np.arange(len(total)) - 1, listeners * trials, 0.5)
+    return total[p < alpha].sum()
+
+
 def test_listeners_who_differ_are_pooled_without_false_alarms():
     """Guessing on average, each in their own way: 5 % of false alarms, and not the binomial's."""
-    rng, listeners, trials = np.random.default_rng(0), 12, 20
-    many = [population(rng, listeners, trials, 0.5, 8) for _ in range(1000)]
-    alarms = np.mean([lt.judge_many(rates).p_told < 0.05 for rates in many])
-    assert 0.03 < alarms < 0.07
-    thrown_together = [
-        lt.judge_one(round(rates.sum() * trials), listeners * trials).p_told < 0.05
-        for rates in many[:400]
-    ]
-    assert np.mean(thrown_together) > 0.1
+    rates = population(np.random.default_rng(0), (3000, 12), 20, 0.5, 8)
+    verdicts = np.array([lt.judge_many(one).verdict for one in rates])
+    for alarm in (lt.TOLD, lt.TAKEN):
+        assert 0.015 < np.mean(verdicts == alarm) < 0.035
+    assert pooled_alarms(12, 20, 8, 0.05) == pytest.approx(0.162, abs=0.003)
+    assert 2 * pooled_alarms(12, 20, 8, 0.025) > 0.24
+    assert pooled_alarms(12, 20, 1e9, 0.05) == pytest.approx(0.0406, abs=1e-4)  # who do not differ
 
 
-@pytest.mark.slow
-@given(st.lists(st.integers(0, 20), min_size=2, max_size=12).filter(lambda x: len(set(x)) > 1))
-def test_several_listeners_numbers_are_students_formulas(right):
+@pytest.mark.parametrize(("listeners", "trials"), [(3, 4), (3, 6), (4, 6)])
+def test_of_few_listeners_with_few_answers_every_outcome_together_keeps_the_level(
+    listeners, trials
+):
+    """All outcomes, weighed by the beta-binomial distribution."""
+    chances = {
+        mean: betabinom.pmf(np.arange(trials + 1), trials, 8 * mean, 8 * (1 - mean))
+        for mean in (0.4, 0.5, 0.6)
+    }
+    found = dict.fromkeys(itertools.product(chances, lt.VERDICTS), 0)
+    for right in itertools.product(range(trials + 1), repeat=listeners):
+        verdict = lt.judge_many(np.array(right) / trials).verdict
+        for mean, chance in chances.items():
+            found[mean, verdict] += chance[list(right)].prod()
+    assert found[0.5, lt.TOLD] == pytest.approx(found[0.5, lt.TAKEN])
+    assert found[0.5, lt.TOLD] + found[0.5, lt.TAKEN] < 0.05
+    assert found[0.4, lt.TOLD] < 0.005 and found[0.6, lt.TAKEN] < 0.005
+    assert max(found[0.4, lt.ALIKE], found[0.6, lt.ALIKE]) < 0.025
+
+
+@given(RATES.filter(lambda right: len(set(right)) > 1))
+def test_several_listeners_numbers_are_student_s_tests(right):
     rates = np.array(right) / 20
-    found, free = lt.judge_many(rates.tolist()), len(rates) - 1
-    mean, error = rates.mean(), rates.std(ddof=1) / np.sqrt(len(rates))
-    assert found.rate == pytest.approx(mean)
-    assert found.p_told == pytest.approx(t.sf((mean - 0.5) / error, free))
-    below, above = t.cdf((mean - 0.6) / error, free), t.sf((mean - 0.4) / error, free)
+    found = lt.judge_many(rates.tolist())
+    assert found.rate == pytest.approx(rates.mean())
+    for p, alternative in ((found.p_told, "greater"), (found.p_taken, "less")):
+        assert p == pytest.approx(ttest_1samp(rates, 0.5, alternative=alternative).pvalue)
+    below = ttest_1samp(rates, 0.6, alternative="less").pvalue
+    above = ttest_1samp(rates, 0.4, alternative="greater").pvalue
     assert found.p_alike == pytest.approx(max(below, above))
-    half = t.isf(0.025, free) * error
-    assert found.interval == pytest.approx((max(0, mean - half), min(1, mean + half)))
+    limits = ttest_1samp(rates, 0.5).confidence_interval(0.95)
+    assert found.interval == pytest.approx((max(0, limits.low), min(1, limits.high)))
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("listeners", [2, 5, 6, 17])
+@pytest.mark.parametrize("rate", [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_listeners_who_all_have_the_same_rate_are_judged_by_markov_s_inequality(listeners, rate):
+    """Whose rate is c or 0 reaches c as often as the mean allows: there the limit is exact."""
+    found = lt.judge_many([rate] * listeners)
+    low, high = found.interval
+    if rate:
+        assert (low / rate) ** listeners == pytest.approx(0.025)  # of them all have the rate c
+        assert found.p_told == pytest.approx(min(1, 0.5 / rate) ** listeners)
+    if rate < 1:
+        assert ((1 - high) / (1 - rate)) ** listeners == pytest.approx(0.025)
+        assert found.p_taken == pytest.approx(min(1, 0.5 / (1 - rate)) ** listeners)
+    one_interval_one_verdict(found, 0.1)
+
+
+def test_six_listeners_who_all_tell_are_enough_and_seventeen_who_all_guess():
+    assert lt.judge_many([1.0] * 5).verdict == lt.judge_many([0.0] * 5).verdict == "undecided"
+    assert lt.judge_many([1.0] * 6).verdict == "told apart"
+    assert lt.judge_many([0.0] * 6).verdict == "taken for the composer"
+    assert lt.judge_many([0.5] * 16).verdict == "undecided"
+    assert lt.judge_many([0.5] * 17).verdict == "indistinguishable"
+    assert lt.judge_many([0.75, 0.75, 0.75]).verdict == "undecided"
+
+
 def test_several_listeners_with_skill_are_found_and_without_any_pass():
     rng = np.random.default_rng(1)
-    found = [lt.judge_many(population(rng, 12, 20, 0.65, 30)).verdict for _ in range(200)]
+    found = [lt.judge_many(rates).verdict for rates in population(rng, (200, 12), 20, 0.65, 30)]
     assert np.mean([verdict == "told apart" for verdict in found]) > 0.9
-    passed = [lt.judge_many(population(rng, 30, 60, 0.5, 1000)).verdict for _ in range(200)]
+    passed = [lt.judge_many(rates).verdict for rates in population(rng, (200, 30), 60, 0.5, 1000)]
     assert np.mean([verdict == "indistinguishable" for verdict in passed]) > 0.9
-    same = lt.judge_many([0.75, 0.75, 0.75])
-    assert same.verdict == "undecided" and same.interval == (0, 1)
-    assert same.p_told == same.p_alike == 1
     for rates in ([0.5], [0.5, 1.2], [0.5, float("nan")], []):
         with pytest.raises(ValueError, match="^several listeners are at least two"):
             lt.judge_many(rates)

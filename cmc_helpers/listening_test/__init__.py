@@ -2,11 +2,10 @@
 
 Before: `plan` draws a balanced random order and hides the key behind a commitment; `prepare` writes
 the clips, all at one level, under names that tell nothing. During: `Answers` keeps every answer the
-moment it is given. After: `score` opens the key, and the statistics say what the answers show.
+moment it is given. After: `score` opens the key, and `judge_one` or `judge_many` says what the
+answers show: `verdicts`.
 
-"Listeners can't tell with statistical significance" is not the same as "listeners can't tell": a
-test with three answers never finds anything. So there are three verdicts, and one of them is that
-more answers are needed.
+Notebook: 12.
 """
 
 import errno
@@ -20,10 +19,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from cmc_helpers.audio import set_level, write_audio
 from cmc_helpers.files import FileError, parse_json, readable_file, replacing
+from cmc_helpers.listening_test.verdicts import ALIKE as ALIKE
+from cmc_helpers.listening_test.verdicts import TAKEN as TAKEN
+from cmc_helpers.listening_test.verdicts import TOLD as TOLD
+from cmc_helpers.listening_test.verdicts import UNDECIDED as UNDECIDED
+from cmc_helpers.listening_test.verdicts import VERDICTS as VERDICTS
+from cmc_helpers.listening_test.verdicts import Verdict as Verdict
+from cmc_helpers.listening_test.verdicts import judge_many as judge_many
+from cmc_helpers.listening_test.verdicts import judge_one as judge_one
+from cmc_helpers.listening_test.verdicts import power as power
+from cmc_helpers.listening_test.verdicts import trials_needed as trials_needed
 
 FAMILIAR = (0.1, 0.7)  # how much of all Bach a listener may have heard (paper, section 1.3)
 PROTOCOLS = ("pair", "single")
@@ -66,7 +74,8 @@ def plan(real: Sequence[str], generated: Sequence[str], seed: int, protocol: str
     real, generated: names of clips, in a pair as many of each. protocol: "pair", one of each kind
     behind one another, which is generated? Or "single", one clip, is it generated? In a pair test
     the generated clip comes first in half of the trials (in one more or less where their number is
-    odd); who always answers the same is right half the time. seed: the same one gives the same
+    odd); to answer always the same is to be right half the time. Take each clip from a piece of its
+    own: several from one passage are not several witnesses. seed: the same one gives the same
     order; the nonce is always new. Raises TestError for too few clips, twice the same, or another
     protocol.
     """
@@ -271,99 +280,6 @@ def score(folder: str | Path) -> dict[str, Score]:
             (truth == np.array(answers.given)).astype(int), answers.familiarity
         )
     return scores
-
-
-# --------------------------------------------------------------------------- what answers show
-
-
-class Verdict(NamedTuple):
-    """rate: share of right answers, and its confidence interval. p_told: how likely so many right
-    answers are for guessers. p_alike: how likely such a result is where the true rate differs from
-    0.5 by the margin or more. verdict: "told apart", "indistinguishable" or "undecided"."""
-
-    rate: float
-    interval: tuple[float, float]
-    p_told: float
-    p_alike: float
-    verdict: str
-
-
-def judge_one(right: int, trials: int, margin: float = 0.1, alpha: float = 0.05) -> Verdict:
-    """What `right` answers out of `trials` independent ones show: a `Verdict`.
-
-    Exact binomial tests: one-sided against guessing, and two one-sided ones against 0.5 ± margin
-    (equivalence; Schuirmann 1987). The interval is Clopper and Pearson's, of level 1 − alpha.
-    Raises ValueError for counts that cannot be.
-    """
-    from scipy.stats import binomtest
-
-    if not 0 <= right <= trials or trials < 1 or not 0 < margin < 0.5:
-        raise ValueError(f"{right} of {trials} right, margin {margin}: such a test cannot be")
-    told = binomtest(right, trials, 0.5, "greater")
-    below = binomtest(right, trials, 0.5 + margin, "less").pvalue
-    above = binomtest(right, trials, 0.5 - margin, "greater").pvalue
-    interval = binomtest(right, trials).proportion_ci(1 - alpha, "exact")
-    return _verdict(right / trials, tuple(interval), told.pvalue, max(below, above), alpha)
-
-
-def judge_many(rates: ArrayLike, margin: float = 0.1, alpha: float = 0.05) -> Verdict:
-    """What several listeners show together: a `Verdict`. rates: each one's share of right answers.
-
-    A listener is the unit: answers of the same person are not independent, and to throw them all
-    into one binomial test finds skill where there is only variety. Student's t over listeners, on
-    the rates; for equivalence two one-sided tests. Raises ValueError for fewer than two listeners.
-    """
-    from scipy.stats import ttest_1samp
-
-    rates = np.asarray(rates, float)
-    if rates.ndim != 1 or len(rates) < 2 or not ((0 <= rates) & (rates <= 1)).all():
-        raise ValueError("several listeners are at least two, each with a rate from 0 to 1")
-    mean = float(rates.mean())
-    if np.ptp(rates) == 0:  # no spread to measure by: nothing can be said of other listeners
-        return _verdict(mean, (0.0, 1.0), 1.0, 1.0, alpha)
-    told = ttest_1samp(rates, 0.5, alternative="greater")
-    below = ttest_1samp(rates, 0.5 + margin, alternative="less").pvalue
-    above = ttest_1samp(rates, 0.5 - margin, alternative="greater").pvalue
-    interval = ttest_1samp(rates, 0.5).confidence_interval(1 - alpha)
-    limits = max(0.0, float(interval.low)), min(1.0, float(interval.high))
-    return _verdict(mean, limits, told.pvalue, max(below, above), alpha)
-
-
-def power(trials: int | np.ndarray, rate: float, alpha: float = 0.05) -> float | np.ndarray:
-    """How likely the answers of somebody who is right at `rate` are told from guessing.
-
-    trials: a number of answers, or an array of them. Exact, for the test of `judge_one`.
-    """
-    from scipy.stats import binom
-
-    enough = binom.isf(alpha, trials, 0.5) + 1  # guessers have as many right at most this often
-    return binom.sf(enough - 1, trials, rate)
-
-
-def trials_needed(rate: float, wanted: float = 0.8, alpha: float = 0.05) -> int:
-    """How many answers find a listener who is right at `rate` with the power `wanted`.
-
-    The least number from which on the power stays there: it does not grow smoothly, because
-    answers are counted in whole numbers. Raises ValueError for a rate not above 0.5, where no
-    number would do.
-    """
-    from scipy.stats import norm
-
-    if not (0.5 < rate <= 1 and 0 < wanted < 1):
-        raise ValueError(f"no number of answers finds a rate of {rate} with a power of {wanted}")
-    about = (norm.isf(alpha) + norm.isf(1 - wanted)) ** 2 / (4 * (rate - 0.5) ** 2)
-    trials = np.arange(1, int(2 * about) + 100)
-    short = np.flatnonzero(power(trials, rate, alpha) < wanted)
-    return int(trials[short[-1]]) + 1 if len(short) else 1
-
-
-def _verdict(rate, interval, p_told, p_alike, alpha):
-    words = "undecided"
-    if p_told < alpha:
-        words = "told apart"
-    elif p_alike < alpha:
-        words = "indistinguishable"
-    return Verdict(float(rate), interval, float(p_told), float(p_alike), words)
 
 
 def _write(path, text):
