@@ -579,16 +579,16 @@ def pooled_alarms(listeners, trials, spread, alpha):
 
 def test_listeners_who_differ_are_pooled_without_false_alarms():
     """Guessing on average, each in their own way: 5 % of false alarms, and not the binomial's."""
-    rates = population(np.random.default_rng(0), (3000, 12), 20, 0.5, 8)
+    rates = population(np.random.default_rng(0), (1000, 12), 20, 0.5, 8)
     verdicts = np.array([lt.judge_many(one).verdict for one in rates])
     for alarm in (lt.TOLD, lt.TAKEN):
-        assert 0.015 < np.mean(verdicts == alarm) < 0.035
+        assert 0.01 < np.mean(verdicts == alarm) < 0.04
     assert pooled_alarms(12, 20, 8, 0.05) == pytest.approx(0.162, abs=0.003)
     assert 2 * pooled_alarms(12, 20, 8, 0.025) > 0.24
     assert pooled_alarms(12, 20, 1e9, 0.05) == pytest.approx(0.0406, abs=1e-4)  # who do not differ
 
 
-@pytest.mark.parametrize(("listeners", "trials"), [(3, 4), (3, 6), (4, 6)])
+@pytest.mark.parametrize(("listeners", "trials"), [(3, 4), (4, 6), (5, 5)])
 def test_of_few_listeners_with_few_answers_every_outcome_together_keeps_the_level(
     listeners, trials
 ):
@@ -598,10 +598,11 @@ def test_of_few_listeners_with_few_answers_every_outcome_together_keeps_the_leve
         for mean in (0.4, 0.5, 0.6)
     }
     found = dict.fromkeys(itertools.product(chances, lt.VERDICTS), 0)
-    for right in itertools.product(range(trials + 1), repeat=listeners):
+    for right in itertools.combinations_with_replacement(range(trials + 1), listeners):
         verdict = lt.judge_many(np.array(right) / trials).verdict
+        orders = len({*itertools.permutations(right)})
         for mean, chance in chances.items():
-            found[mean, verdict] += chance[list(right)].prod()
+            found[mean, verdict] += orders * chance[list(right)].prod()
     assert found[0.5, lt.TOLD] == pytest.approx(found[0.5, lt.TAKEN])
     assert found[0.5, lt.TOLD] + found[0.5, lt.TAKEN] < 0.05
     assert found[0.4, lt.TOLD] < 0.005 and found[0.6, lt.TAKEN] < 0.005
