@@ -11,6 +11,8 @@ Guessers are told apart or taken for the composer in at most alpha of all tests,
 differs from 0.5 by the margin passes in at most alpha/2. Equivalence is customarily tested at alpha
 on either side, with an interval of 1 − 2 alpha (Schuirmann 1987). Here a claim to have passed needs
 as much proof as any other, and the interval that is drawn is the one that decides.
+
+Notebook: 12.
 """
 
 from typing import NamedTuple
@@ -46,8 +48,6 @@ def judge_one(right: int, trials: int, margin: float = 0.1, alpha: float = 0.05)
     the binomial test against guessing has p_told < alpha/2, and likewise for the other two. A rate
     that is shown to differ from 0.5 is told apart, or taken, be it by less than the margin. Raises
     ValueError for counts that cannot be.
-
-    Notebook: 12, sections 3 and 4.
     """
     from scipy.stats import beta, binom
 
@@ -74,8 +74,6 @@ def judge_many(rates: ArrayLike, margin: float = 0.1, alpha: float = 0.05) -> Ve
     mean of the rates. Where all rates are the same number c, there is no spread to estimate it by,
     and Markov's inequality gives a wider one: P(rate ≥ c) ≤ mean / c, so n listeners all reach c
     with a probability of at most (mean / c)ⁿ. Raises ValueError for fewer than two listeners.
-
-    Notebook: 12, section 6.
     """
     from scipy.stats import t
 
@@ -115,8 +113,6 @@ def power(
 
     trials: a number of answers, or an array of them. verdict: one of `VERDICTS`. At a rate of 0.5
     this is how often a guesser is told apart, or passes. Raises ValueError for another verdict.
-
-    Notebook: 12, section 5.
     """
     from scipy.stats import binom
 
@@ -144,8 +140,6 @@ def trials_needed(
     "indistinguishable". The least number from which on the power stays there: it does not grow
     smoothly, because answers are counted in whole numbers. Raises ValueError for what is no rate,
     and for a power that no number of answers has: at 0.5 that is 1 − alpha.
-
-    Notebook: 12, section 5.
     """
     from scipy.stats import norm
 
