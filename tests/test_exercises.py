@@ -128,5 +128,7 @@ def test_the_answer_cannot_change_what_it_is_compared_with():
 
 
 def test_an_unknown_exercise_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="no exercise '99.9'; choose one of 00.1, 00.2"):
+    with pytest.raises(ValueError, match="no exercise '03.9'; choose one of 03.1, 03.2, 03.3"):
+        check("03.9", stub)
+    with pytest.raises(ValueError, match="no exercise '99.9'; choose one of 00.1 to 14.3"):
         check("99.9", stub)

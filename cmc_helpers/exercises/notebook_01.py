@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cmc_helpers.exercises.checking import exercise, expect, expect_equal, numbers
+from cmc_helpers.exercises.checking import exercise, expect, expect_equal, number, shown
 
 
 @exercise("01.1")
@@ -26,19 +26,20 @@ def _best_variance(answer):
         y = random.normal(size=shape)
         y_hat = y + random.uniform(0.2, 2.0, shape)  # a bias, too: nobody says its mean is 0
         asked = f"for predictions and data of the shape {shape}"
-        got = numbers(answer(y_hat.copy(), y.copy()), asked)
-        expect(got.shape == (), f"{asked} your answer has the shape {got.shape}: σ² is one number")
+        got = number(answer(y_hat, y), asked)
         expect(got > 0, f"{asked} your σ² is {got:.6g}, but a variance is above 0")
 
         def log_likelihood(variance, y_hat=y_hat, y=y):
             return norm(y_hat, np.sqrt(variance)).logpdf(y).sum()
 
-        for factor in (0.5, 0.98, 1.02, 2.0):
+        for factor in (0.5, 0.98, 0.9999, 1.0001, 1.02, 2.0):
             mine, better = log_likelihood(got), log_likelihood(factor * got)
+            yours, other = shown(got, factor * got, digits=6)
+            P, more = shown(mine, better, digits=6)
             expect(
                 mine > better,
-                f"{asked} your σ² is {got:.6g} with ln P = {mine:.6g}, but SciPy finds the data "
-                f"more probable at σ² = {factor * got:.6g}: ln P = {better:.6g}",
+                f"{asked} your σ² is {yours} with ln P = {P}, but SciPy finds the data more "
+                f"probable at σ² = {other}: ln P = {more}",
             )
     return "the mean squared error per number: how sure a network may be is how wrong it has been."
 
@@ -62,7 +63,7 @@ def _neuron_gradient(answer):
         by_b = (error(w, b + step, x, y) - error(w, b - step, x, y)) / (2 * step)
         asked = f"for w = {w:g}, b = {b:g}, x = {x:g}, y = {y:g}"
         why = f"a small step to both sides changes e by {by_w:.6g} per w and by {by_b:.6g} per b"
-        expect_equal(answer(w, b, x, y), [by_w, by_b], asked, why, tolerance=1e-5)
+        expect_equal(answer(w, b, x, y), [by_w, by_b], asked, why)
     return "a neuron bent to its end (wx + b = ±10) learns nothing, however wrong it is."
 
 
@@ -84,6 +85,5 @@ def _penalised_step(answer):
         sides = [(theta + d, theta - d) for d in 1e-4 * np.eye(len(theta))]
         gradient = np.array([(error(right) - error(left)) / 2e-4 for right, left in sides])
         asked = f"for θ = {theta}, g = {g}, α = {alpha:g}, λ = {penalty:g}"
-        got = answer(theta.copy(), g.copy(), alpha, penalty)
-        expect_equal(got, theta - alpha * gradient, asked, why)
+        expect_equal(answer(theta, g, alpha, penalty), theta - alpha * gradient, asked, why)
     return "each step keeps the share 1 − αλ of every weight: the penalty is also called decay."

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from cmc_helpers.exercises.checking import exercise, expect, expect_equal, numbers
+from cmc_helpers.exercises.checking import (
+    CLOSE,
+    exercise,
+    expect,
+    expect_equal,
+    numbers,
+    shown,
+)
 
 
 @exercise("08.1")
@@ -15,16 +22,18 @@ def _twin(answer):
         waveform = np.random.default_rng(seed).standard_normal(64 * 30 + 256)
         waveform[gap : gap + 256] = 0
         asked = f"for a waveform of {len(waveform)} samples with a gap from sample {gap} on"
-        got = numbers(answer(waveform.copy(), gap), asked)
+        got = numbers(answer(waveform, gap), asked)
         expect(
             got.shape == waveform.shape,
             f"{asked} you return the shape {got.shape} instead of {waveform.shape}",
         )
         wanted = magnitude_spectrogram(waveform, config)
-        same = np.isclose(magnitude_spectrogram(got, config), wanted, atol=1e-6).all(axis=1)
+        made = magnitude_spectrogram(got, config)
+        same = np.isclose(made, wanted, atol=1e-4).all(axis=1)  # float32: 1e-6 of some 10
         expect(same.all(), f"{asked} frame {same.argmin()} has another spectrum")
         for sign, name in ((1, "the waveform itself"), (-1, "its negative")):
-            expect(not np.allclose(got, sign * waveform), f"{asked} you return {name}")
+            other = not np.allclose(got, sign * waveform, atol=1e-2)
+            expect(other, f"{asked} you return {name}")
     return "what no frame holds together, no frame can tell apart."
 
 
@@ -41,7 +50,7 @@ def _fast_step(answer):
         asked = f"with momentum {momentum}"
         why = "project the point ahead of `now`, as far as the last step led, times the momentum"
         wanted = step(now + momentum * (now - before))
-        expect_equal(answer(step, now, before, momentum), wanted, asked, why, tolerance=1e-9)
+        expect_equal(answer(step, now, before, momentum), wanted, asked, why)
     return "momentum 0 is Griffin and Lim's own step, and all it costs is one waveform kept."
 
 
@@ -53,11 +62,16 @@ def _best_delay(answer):
         pulse = rng.standard_normal(384)
         d = int(rng.integers(0, 193))
         summed = (-1) ** seed * 0.5 * pulse[d : d + 192] + 0.1 * rng.standard_normal(192)
-        likeness = np.correlate(pulse, summed, mode="valid")
-        wanted = int(np.argmax(likeness))
         asked = f"for 384 samples of noise (seed {seed}) and 192 of a sum"
         why = "that delay has the largest sum of products, and a large negative one is no likeness"
-        expect_equal(answer(pulse, summed), wanted, asked, why)
+        expect_equal(answer(pulse, summed), _delay(pulse, summed), asked, why)
+    for seed in range(4):  # the sum is a copy of a soft place, and the loud one still wins
+        rng = np.random.default_rng(seed)
+        pulse = np.linspace(0.1, 3, 100) * rng.standard_normal(100) + 0.5
+        summed = pulse[3:43] + 0.2
+        asked = f"for 100 samples that grow louder (seed {seed}) and 40 of a sum"
+        why = "no mean is taken off and no length divided out of the sum of products"
+        expect_equal(answer(pulse, summed), _delay(pulse, summed), asked, why)
     return "this is what the first pass of the paper's method asks for every frame."
 
 
@@ -70,10 +84,16 @@ def _mend(answer):
         asked = f"for the FFT of 512 samples of noise (seed {seed})"
         got = numbers(answer(whole[:257]), asked)
         expect(got.shape == (512,), f"{asked} you return the shape {got.shape} instead of (512,)")
-        wrong = np.flatnonzero(~np.isclose(got, whole))
+        wrong = ~np.isclose(got, whole, rtol=CLOSE)
+        point = int(wrong.argmax())
+        yours, right = shown(got[point], whole[point])
         expect(
-            not len(wrong),
-            f"{asked} point {wrong[0] if len(wrong) else 0} is wrong: point 512 − k is the "
+            not wrong.any(),
+            f"{asked} point {point} is {yours}, but {right} is wanted: point 512 − k is the "
             "partner of point k, and points 0 and 256 have none",
         )
     return "bins 1 to 255 come twice, 0 and 256 once: 512 points. `irfft` does this for you."
+
+
+def _delay(pulse, summed):
+    return int(np.argmax(np.correlate(pulse, summed, mode="valid")))

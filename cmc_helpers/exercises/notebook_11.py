@@ -2,27 +2,31 @@
 
 import numpy as np
 
-from cmc_helpers.exercises.checking import exercise, expect, numbers
+from cmc_helpers.exercises.checking import counted, exercise, expect, number, numbers, shown, whole
 
 
 @exercise("11.1")
 def _steps_until(answer):
     """The oracle is the power method itself, in exact proportions."""
-    cases = ((0.1, 1, 0.5), (0.01, 1, 0.9), (0.01, 3, -2.7), (0.5, 1, 0.5), (0.9, 2, 0.1))
+    cases = (
+        (0.1, 1, 0.5),
+        (0.01, 1, 0.9),
+        (0.01, 3, -2.7),
+        (0.1, -2, 1),
+        (0.5, 1, 0.5),
+        (0.9, 2, 0.1),
+    )
     for share, first, second in cases:
         asked = f"for share {share} and eigenvalues {first}, {second}"
-        steps = numbers(answer(share, first, second), asked)
+        steps = whole(answer(share, first, second), asked)
+        expect(steps >= 0, f"{asked} your answer is {steps}, but steps are counted from 0 on")
+        ratio = abs(second / first)
+        wanted = int(np.argmax(ratio ** np.arange(2000) <= share * (1 + 1e-9)))
+        left, enough = shown(ratio ** float(steps), ratio**wanted)
         expect(
-            steps.shape == () and steps == np.round(steps),
-            f"{asked} your answer is {answer(share, first, second)}, but steps are a whole number",
-        )
-        left = abs(second / first) ** np.arange(2000)
-        wanted = int(np.argmax(left <= share * (1 + 1e-9)))
-        expect(
-            int(steps) == wanted,
-            f"{asked} your answer is {int(steps)}, and after so many steps "
-            f"{left[max(int(steps), 0)]:.3g} is left; after {wanted} it is {left[wanted]:.3g}, "
-            "for the first time no more than asked",
+            steps == wanted,
+            f"{asked} your answer is {steps}, and after {counted(steps, 'step')} {left} is left; "
+            f"after {wanted} it is {enough}, for the first time no more than asked",
         )
     return "⌈ln share / ln |λ₂/λ₁|⌉: the sign of an eigenvalue does not matter, its size does."
 
@@ -41,13 +45,13 @@ def _spectral_radius(answer):
         "for 7 times the identity": 7.0 * np.eye(2),
     }
     for asked, J in cases.items():
-        radius = numbers(answer(J.copy()), asked)
-        expect(radius.shape == (), f"{asked} your answer has the shape {radius.shape}, not ()")
+        got = numbers(answer(J), asked)
         expect(
-            np.isfinite(radius),
-            f"{asked} your answer is {radius}: J^n over- or underflows; divide by its norm on the "
-            "way, and add up the logarithms",
+            got.size != 1 or np.isfinite(got.item()),
+            f"{asked} your answer is {got.ravel()[:1].sum()}: J^n over- or underflows; divide by "
+            "its norm on the way, and add up the logarithms",
         )
+        radius = number(got, asked)
         wanted = np.abs(np.linalg.eigvals(J)).max()
         expect(
             abs(radius - wanted) < 0.02 * wanted,
@@ -63,9 +67,8 @@ def _largest_share(answer):
     from scipy.stats import binomtest
 
     for clips in (1, 6, 32, 96, 1000):
-        asked = f"for {clips} clips"
-        share = numbers(answer(clips), asked)
-        expect(share.shape == (), f"{asked} your answer has the shape {share.shape}, not ()")
+        asked = f"for {counted(clips, 'clip')}"
+        share = number(answer(clips), asked)
         expect(0 <= share <= 1, f"{asked} your answer is {share:.4g}, but a share lies in [0, 1]")
         wanted = binomtest(0, clips, alternative="less").proportion_ci(0.95).high
         expect(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cmc_helpers.exercises.checking import exercise, expect, expect_equal, numbers
+from cmc_helpers.exercises.checking import counted, exercise, expect, expect_equal, listed, numbers
 from cmc_helpers.scores import symbolic
 from cmc_helpers.scores.symbolic import END, STEP, GridNote
 
@@ -13,8 +13,8 @@ def _higher(answer):
     notes = [GridNote(0, 4, 60), GridNote(0, 2, 64), GridNote(2, 2, 65), GridNote(6, 1, 60)]
     text = np.append(symbolic.encode(sorted(notes)), END)
     for semitones in (0, 1, 12, -7):
-        asked = f"for {symbolic.spell(text[:6])} … and {semitones} semitones"
-        moved = numbers(answer(text.copy(), semitones), asked)
+        asked = f"for {symbolic.spell(text[:6])} … and {counted(semitones, 'semitone')}"
+        moved = numbers(answer(text, semitones), asked)
         expect(
             moved.shape == text.shape,
             f"{asked} your text has the shape {moved.shape}, but {text.shape} is wanted: no token "
@@ -33,12 +33,14 @@ def _higher(answer):
 
 @exercise("14.2")
 def _pairs(answer):
-    """Closed forms: one pair, no pair, a text of two tokens."""
+    """Closed forms: one pair, no pair, a text of two tokens, and one that has a direction."""
     for learn, judge, size, wanted, why in (
         ([0, 1, 0, 1, 0], [0, 1, 0], 2, -np.log(3 / 4), "each pair was seen twice: 3 of 4 with +1"),
         ([0], [0, 1, 0], 4, np.log(4), "nothing was learnt: all 4 tokens are equally likely"),
         ([0, 0, 0, 0], [0, 1], 2, np.log(5), "0 after 0 was seen 3 times, 1 after 0 never: 1 of 5"),
         ([1, 0, 2, 0, 1], [2, 0, 0], 3, (np.log(2) + np.log(5)) / 2, "rows are for what is before"),
+        ([0, 0, 1], [0, 1], 2, np.log(2), "after 0 came 0 once and 1 once: 2 of 4 with +1"),
+        ([2, 0, 0, 1], [0, 1, 1], 3, (np.log(5 / 2) + np.log(3)) / 2, "what is before decides"),
     ):
         asked = f"for learn {learn}, judge {judge} and {size} tokens"
         expect_equal(answer(np.array(learn), np.array(judge), size), wanted, asked, why)
@@ -57,13 +59,14 @@ def _at_temperature(answer):
         ([1000.0, 999.0, 0.0], 1),
         ([-1000.0, -1001.0], 2),
         ([3.0, 3.0], 0.001),
+        ([0.0, 3000.0, 0.0], 1),
     ):
         asked = f"for logits {logits} and T = {T}"
         got = numbers(answer(np.array(logits), T), asked)
         expect(
             np.isfinite(got).all(),
-            f"{asked} your answer is {got}: e to the 1000 is too large for a float, so take the "
-            "largest logit off first",
+            f"{asked} your answer is {listed(got)}: e to the 1000 is too large for a float, so "
+            "take the largest logit off first",
         )
         expect_equal(got, softmax(np.array(logits) / T), asked, "softmax(z / T), says SciPy")
     return "taking the same number off all logits changes no proportion, and nothing overflows."

@@ -64,7 +64,7 @@ WRONG = {
         (
             "one for each output",
             lambda y_hat, y: np.mean((y_hat - y) ** 2, axis=0),
-            "σ² is one number",
+            "(4,), but one number is wanted",
         ),
         (
             "unbiased, as in a textbook",

@@ -127,7 +127,7 @@ WRONG = {
         (
             "not summed",
             lambda y, w, mu, s: logsumexp(norm(mu, s).logpdf(y), b=w, axis=0),
-            "shape (1,), but () is wanted",
+            "shape (3,), but one number is wanted",
         ),
     ],
     "02.3": [
@@ -147,7 +147,7 @@ WRONG = {
         (
             "one σ a dimension",
             lambda r: np.sqrt(np.mean(r**2, axis=0)),
-            "shape (2,), but () is wanted",
+            "shape (2,), but one number is wanted",
         ),
         ("n − 1", lambda r: np.sqrt(np.sum(r**2) / (r.size - 1)), "is 5, but 3.53553 is wanted"),
     ],

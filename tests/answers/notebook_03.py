@@ -75,7 +75,11 @@ WRONG = {
         ),
         ("no state of its own", step_no_own, "layer 1: your answer is"),
         ("no tanh", step_linear, "it reads x and its own state of before"),
-        ("the topmost only", lambda x, h, layers: step(x, h, layers)[-1:], "2 states are wanted"),
+        (
+            "the topmost only",
+            lambda x, h, layers: step(x, h, layers)[-1:],
+            "a list of 2 states is wanted, but 1 came",
+        ),
         (
             "upside down",
             lambda x, h, layers: step(x, h, layers)[::-1],
@@ -100,12 +104,12 @@ WRONG = {
         (
             "few windows forgotten",
             lambda i, T, T_hat: min(i, T_hat, T - i + 1),
-            "there are 1, from [1, 2, 3, 4, 5]",
+            "[1, 2, 3, 4, 5] is all there is",
         ),
         (
             "counted from 0",
             lambda i, T, T_hat: sum(i in range(s, s + T_hat) for s in range(T - T_hat + 1)),
-            "but 1 is wanted: there are 4",
+            "the windows are [1, 2, 3] to [4, 5, 6]",
         ),
         (
             "no window for the last sample",
@@ -164,12 +168,12 @@ WRONG = {
         (
             "the other way",
             lambda gradients, c: [-g for g in clip(gradients, c)],
-            "the direction has changed: cosine -1.000",
+            "its cosine with the old one is -1",
         ),
         (
             "one long vector",
             lambda gradients, c: [np.concatenate([g.ravel() for g in clip(gradients, c)])],
-            "2 arrays are wanted, but 1 came",
+            "a list of 2 arrays is wanted, but 1 came",
         ),
         ("the norm", lambda gradients, c: float(norm_of(gradients)), "a single thing came"),
     ],

@@ -71,13 +71,17 @@ WRONG = {
         ("line by line", lambda vectors: np.zeros(len(vectors)), "True or False"),
     ],
     "05.2": [
-        ("linear", lambda steps, left: 1 - (1 - left) / steps, "0.390625, but 0.25"),
+        (
+            "linear",
+            lambda steps, left: 1 - (1 - left) / steps,
+            "your factor 0.625 leaves 0.3906 after 2 steps, but 0.25",
+        ),
         ("shared out", lambda steps, left: left / steps, "for 2 steps"),
         ("the other way", lambda steps, left: left**steps, "for 2 steps"),
         ("what is lost", lambda steps, left: (1 - left) ** (1 / steps), "but 0.3 is wanted"),
         ("a rate, not a factor", lambda steps, left: np.log(left) / steps, "but 0.3 is wanted"),
         ("one step fewer", lambda steps, left: left ** (1 / max(steps - 1, 1)), "for 2 steps"),
-        ("rounded", lambda steps, left: round(left ** (1 / steps), 4), "for 3 steps"),
+        ("rounded", lambda steps, left: round(left ** (1 / steps), 4), "for 200 steps"),
     ],
     "05.3": [
         ("backwards", lambda g, p: phase(g, p, sign=-1), "from phase 1"),

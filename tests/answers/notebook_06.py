@@ -140,10 +140,10 @@ WRONG = {
         ("a column, not a vector", lambda vectors, x: table(vectors, x).argmax(), "shape ()"),
     ],
     "06.2": [
-        ("always two", lambda vectors: 2, "leave no doubt already"),
+        ("always two", lambda vectors: 2, "leaves no doubt already"),
         ("always one", lambda vectors: 1, "for bounce your answer is 1"),
         ("the longest run", longest_run, "without a rest"),
-        ("one more", lambda vectors: memory(vectors) + 1, "for cyclic your answer is 2"),
+        ("one more", lambda vectors: memory(vectors) + 1, "one vector leaves no doubt already"),
         ("one fewer", lambda vectors: memory(vectors) - 1, "for cyclic your answer is 0"),
         ("the first one's column", lambda vectors: memory(vectors, np.argmax), "double_cyclic"),
         ("adjacent lines", neighbours_only, "after column 2 there follows column 3 one time"),

@@ -47,7 +47,7 @@ WRONG = {
     ],
     "07.3": [
         ("one sample", lambda x: x[1:], "frame 0 of your spectrogram is not frame 1"),
-        ("one window", lambda x: x[256:], "holds no window"),
+        ("one window", lambda x: x[256:], "(64,), which is no row of 256"),
         ("silenced, not dropped", lambda x: np.r_[np.zeros(64), x[64:]], "2 frames instead of 1"),
         ("the last frame", lambda x: x[:-64], "frame 0 of your spectrogram is not frame 1"),
     ],

@@ -106,7 +106,7 @@ WRONG = {
         (
             "not summed",
             lambda y, mean: 0.5 * (y - mean) ** 2 + 0.5 * np.log(2 * np.pi),
-            "shape (1,), but () is wanted",
+            "shape (2,), but one number is wanted",
         ),
     ],
 }

@@ -30,7 +30,7 @@ WRONG = {
         ("the paper's form", lambda r, m: 1 / r, "4 times the weight in 2 dimensions"),
         ("the variance", lambda r, m: r ** (-2 / m), "for 2 times the weight in 1 dimension"),
         ("a factor m", lambda r, m: 1 / (r * m), "4 times the weight in 2"),
-        ("two numbers", lambda r, m: [narrow(r, m), 1], "but is one number"),
+        ("two numbers", lambda r, m: [narrow(r, m), 1], "but one number is wanted"),
     ],
     "10.2": [
         ("bits", lambda w: entropy(w) / np.log(2), "ln 2 nats"),

@@ -32,7 +32,7 @@ RIGHT = {
 WRONG = {
     "11.1": [
         ("rounded down", lambda s, a, b: math.floor(math.log(s) / math.log(abs(b / a))), "is left"),
-        ("not whole", lambda s, a, b: math.log(s) / math.log(abs(b / a)), "are a whole number"),
+        ("not whole", lambda s, a, b: math.log(s) / math.log(abs(b / a)), "not a whole number"),
         ("first forgotten", lambda s, a, b: steps_until(s, 1, b / max(a, 2)), "is left"),
         ("one more", lambda s, a, b: steps_until(s, a, b) + 1, "for the first time"),
     ],

@@ -47,7 +47,7 @@ WRONG = {
         ("off the end", lambda f: 100, "numbered from 0 to 99"),
         ("the axis taken as linear", lambda f: int(f / 40), "of what it has in feature"),
         ("bins of the window", lambda f: feature_of(f / 2), "of what it has in feature"),
-        ("not whole", lambda f: f / 40, "whole numbers"),
+        ("not whole", lambda f: f / 40, "not a whole number"),
         ("one off", lambda f: min(feature_of(f) + 1, 99), "of what it has in feature"),
     ],
     "13.2": [
