@@ -13,6 +13,7 @@ How an answer is written does not count: a list, a tuple or an array, one number
 of its own, float64 or float32. What it says does.
 """
 
+import contextlib
 import copy
 import html
 import linecache
@@ -30,6 +31,8 @@ _Answer = Callable[..., Any]
 _Check = Callable[[_Answer], str]
 
 CHECKS: dict[str, _Check] = {}
+
+_LONG = np.ndarray | list | tuple
 
 CLOSE = 1e-5  # float32 carries seven digits, and a long sum costs one or two of them
 LONGEST = 300  # characters of a message: what is longer is not read
@@ -107,10 +110,9 @@ def expect_equal(
     got, wanted = numbers(got, asked), np.asarray(wanted)
     if got.size == wanted.size == 1:  # one number is one number, in an array or not
         got = got.reshape(wanted.shape)
-    form = "one number" if wanted.shape == () else str(wanted.shape)
     expect(
         got.shape == wanted.shape,
-        f"{asked} your answer has the shape {got.shape}, but {form} is wanted: {why}",
+        f"{asked} your answer {_form(got, 'has ', 'is ')}, but {_form(wanted)} is wanted: {why}",
     )
     exact = wanted.dtype.kind in "biu"
     allowed = 1e-6 if exact else np.asarray(tolerance) * np.maximum(1, np.abs(wanted))
@@ -148,15 +150,13 @@ def numbers(answer: object, asked: str, ordered: bool = True) -> np.ndarray:
             raise TypeError
         return np.asarray(array.real if array.dtype.kind == "c" else array, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        kind = "text" if isinstance(answer, str | bytes) else f"a {type(answer).__name__}"
-        raise _Wrong(f"{asked} your answer, {kind}, is not made of numbers") from None
+        raise _Wrong(f"{asked} your answer, {kind(answer)}, is not made of numbers") from None
 
 
 def number(answer: object, asked: str) -> float:
     """The one number of the answer, in an array or not, or a counter-example."""
     got = numbers(answer, asked)
-    form = f"{asked} your answer has the shape {got.shape}, but one number is wanted"
-    expect(got.size == 1, form)
+    expect(got.size == 1, f"{asked} your answer {_form(got, 'has ')}, but one number is wanted")
     value = got.item()
     expect(np.isfinite(value), f"{asked} your answer is {value}, but a finite number is wanted")
     return value
@@ -172,13 +172,11 @@ def whole(answer: object, asked: str) -> int:
 
 def truth(answer: object, asked: str) -> bool:
     """The answer as yes or no, of Python or of NumPy, or a counter-example."""
-    try:
-        got = np.asarray(answer)
-    except Exception:
-        got = np.asarray(None)
-    plain = got.size == 1 and got.dtype.kind in "biuf" and got.item() in (0, 1)
-    expect(plain, f"{asked} your answer is {_short(answer)}, but True or False is wanted")
-    return bool(got.item())
+    with contextlib.suppress(_Wrong):
+        got = numbers(answer, asked)
+        if got.size == 1 and got.item() in (0, 1):
+            return bool(got.item())
+    raise _Wrong(f"{asked} your answer is {_short(answer)}, but True or False is wanted")
 
 
 # --------------------------------------------------------------------------- how values are shown
@@ -207,6 +205,14 @@ def counted(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
+def kind(thing: object) -> str:
+    """What sort of thing it is: text, an int, a tuple."""
+    if isinstance(thing, str | bytes):
+        return "text"
+    name = "array" if isinstance(thing, np.ndarray) else type(thing).__name__
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
 class _NotAttempted(Exception):
     """The learner's function is still empty."""
 
@@ -222,7 +228,7 @@ class _Learner:
         self.function, self.called = function, False
 
     def __call__(self, *arguments):
-        asked = ", ".join(map(_short, arguments))
+        asked = _cut(", ".join(map(_short, arguments)), 90)
         first, self.called = not self.called, True
         try:
             # Copies: what the function changes in place must not change the comparison.
@@ -243,23 +249,24 @@ class _Learner:
 def _where(error, function):
     """Which line of the learner's function stopped, and why; no file name and no address."""
     said = re.sub(", with gufunc signature [^ ]*", "", _spoken(error))  # NumPy's, for its authors
-    said = f"{type(error).__name__}: {_cut(said, 110)}" if said else type(error).__name__
+    said = f"{type(error).__name__}: {_cut(said, 90)}" if said else type(error).__name__
     code = getattr(function, "__code__", None)
     frames = list(traceback.walk_tb(error.__traceback__))
     for frame, line in frames:
         if frame.f_code is code:
             text = linecache.getline(code.co_filename, line).strip()
-            return f"your function stops at `{_cut(text, 70)}` ({said})"
+            return f"your function stops at `{_cut(text, 60)}` ({said})"
     inside = len(frames) > 1 or not isinstance(error, TypeError)
     return f"your function {'stops' if inside else 'cannot be called'} ({said})"
 
 
 def _short(argument):
     """An argument as a learner may read it: numbers in full, long arrays by their shape."""
-    if isinstance(argument, np.ndarray) and argument.size > 6:
-        return f"an array of shape {argument.shape}"
-    if isinstance(argument, list) and any(isinstance(a, np.ndarray | tuple) for a in argument):
-        return f"a list of {len(argument)}"
+    if isinstance(argument, np.ndarray) and argument.ndim:
+        short = argument.ndim == 1 and argument.size <= 6
+        return listed(argument) if short else f"an array of shape {argument.shape}"
+    if isinstance(argument, list | tuple) and any(isinstance(a, _LONG) for a in argument):
+        return f"a {type(argument).__name__} of {len(argument)}"
     if callable(argument):
         return getattr(argument, "__name__", type(argument).__name__)
     text = repr(argument) if isinstance(argument, str) else argument
@@ -269,6 +276,10 @@ def _short(argument):
 def _spoken(thing):
     """A thing's text on one line, without addresses and without where a function was defined."""
     return " ".join(re.sub(r"( at)? ?\b0x[0-9a-fA-F]+|[\w.]*<locals>\.", "", str(thing)).split())
+
+
+def _form(array, has="", is_=""):
+    return f"{has}the shape {array.shape}" if array.ndim else f"{is_}one number"
 
 
 def _cut(text, most):

@@ -98,7 +98,7 @@ def _tempered_subset(answer):
         got = numbers(answer(np.array(pi_hat), tau), asked, ordered=False)
         expect(
             got.ndim == 1,
-            f"{asked} your answer has the shape {got.shape} and is no list of indices",
+            f"{asked} your answer is no list of indices: it has the shape {got.shape}",
         )
         wanted = sorted(order[:size])
         same = got.shape == (size,) and sorted(got) == wanted
@@ -108,7 +108,7 @@ def _tempered_subset(answer):
 
 def _mean_and_width(weights, means, scales):
     """Mean and standard deviation of a mixture by a sum over a fine grid."""
-    y = np.linspace(-60, 60, 1_200_001)
+    y = np.linspace(-60, 60, 120_001)
     P = sum(
         w / s * np.exp(-((y - mu) ** 2) / (2 * s**2))
         for w, mu, s in zip(weights, means, scales, strict=True)

@@ -7,6 +7,7 @@ from cmc_helpers.exercises.checking import (
     exercise,
     expect,
     expect_equal,
+    kind,
     number,
     numbers,
 )
@@ -131,10 +132,14 @@ def _compare(answer, given, weights, asked, why):
 
 def _state(answer, asked):
     """The answer as a pair (h, c), or a counter-example that says it is none."""
-    pair = isinstance(answer, tuple | list) or (isinstance(answer, np.ndarray) and answer.ndim)
-    pair = pair and len(answer) == 2
-    expect(pair, f"{asked} your step returns a {type(answer).__name__}, not a pair h, c")
-    return answer
+    try:
+        h, c = answer
+    except (TypeError, ValueError):
+        pair = None
+    else:
+        pair = h, c
+    expect(pair is not None, f"{asked} your step returns {kind(answer)}, not a pair h, c")
+    return pair
 
 
 def _by_loops(x, h, c, W, U, b):

@@ -50,7 +50,7 @@ def _needs_memory(answer):
 def _smallest_factor(answer):
     """The factor q with q^steps = left; the oracle is to multiply step by step."""
     for steps, left in ((1, 0.3), (2, 0.25), (3, 0.5), (200, 0.965), (200, 0.13)):
-        asked = f"for {steps} steps and {left} left"
+        asked = f"for {counted(steps, 'step')} and {left} left"
         q = number(answer(steps, left), asked)
         product = 1.0
         for _ in range(steps):

@@ -35,7 +35,7 @@ def _feature_of_bin(answer):
 
     lit = reduce_magnitudes(np.eye(256)).argmax(axis=1)  # row k: only bin k is not silent
     for k in (0, 31, 32, 33, 95, 96, 99, 223, 224, 255, *range(256)):
-        why = f"a spectrum that is silent but for bin {k} lights up feature {lit[k]}"
+        why = f"a spectrum in which only bin {k} sounds lights up feature {lit[k]}"
         expect_equal(answer(k), lit[k], f"for bin k = {k}", why)
     return "the higher, the wider: a feature spans 16 Hz at the bottom and 125 Hz at the top."
 
@@ -46,7 +46,7 @@ def _drop_first_frame(answer):
     for n in (320, 1000):
         waveform = np.random.default_rng(n).standard_normal(n)
         wanted = _spectrogram(waveform)[1:]
-        asked = f"for a waveform of {n} samples"
+        asked = f"for a waveform of {n} samples,"
         got = numbers(answer(waveform), asked)
         expect(
             got.ndim == 1 and len(got) >= 256,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cmc_helpers.exercises.checking import exercise, expect, expect_equal, listed, numbers
+from cmc_helpers.exercises.checking import counted, exercise, expect, expect_equal, listed, numbers
 
 
 @exercise("09.1")
@@ -17,7 +17,7 @@ def _window_starts(answer):
         ([4, 2], 5),
     ):
         piece = np.repeat(np.arange(len(lengths)), lengths)
-        asked = f"for pieces of {lengths} frames and windows of {steps} steps"
+        asked = f"for pieces of {lengths} frames and windows of {counted(steps, 'step')}"
         starts = np.sort(numbers(answer(lengths, steps), asked, ordered=False).ravel())
         said = listed(starts)
         expect(np.all(starts % 1 == 0), f"{asked} your starts {said} are not whole numbers")

@@ -42,8 +42,8 @@ def _narrow_enough(answer):
 def _entropy(answer):
     """Shannon's entropy in nats: uniform, certain, and of two independent choices the sum."""
     for count in (1, 2, 8):
-        asked = f"for {count} equal weights"
-        why = f"{count} equally likely options have ln {count} nats, and e^H is their number"
+        asked = f"for {counted(count, 'equal weight')}"
+        why = f"e^H is the number of equally likely options, so H = ln {count}"
         expect_equal(answer(np.full(count, 1 / count)), np.log(count), asked, why)
     asked = "for the weights 0.5, 0, 0.5"
     why = "a weight of 0 adds nothing, but 0 · ln 0 is NaN on a computer"

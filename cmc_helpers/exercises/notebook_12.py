@@ -23,7 +23,7 @@ def _kept_the_promise(answer):
         for other in (text + " ", text + "!", text.replace("first", "First")):
             if other == text:
                 continue
-            asked = f"for {text!r}'s SHA-256 and the text {other!r}"
+            asked = f"for the SHA-256 of {text!r} and the text {other!r}"
             expect(not truth(answer(commitment, other), asked), f"{asked} you say yes: it changed")
         for other, name in ((commitment[:8], "is cut off"), (commitment + "0", "is too long")):
             asked = f"for a commitment that {name}"
@@ -60,11 +60,13 @@ def _right_needed(answer):
         often, most = shown(tail, alpha)
         expect(
             tail <= alpha + 1e-12,
-            f"{asked} {r} is too few: a guesser gets there with probability {often}, not {most}",
+            f"{asked} your answer {r} is too few: a guesser gets there with probability {often}, "
+            f"more than {most}",
         )
         before = binom.sf(r - 2, trials, 0.5)
         expect(
             before > alpha + 1e-12,
-            f"{asked} {r} is more than needed: {r - 1} has a probability of {before:.4g} only",
+            f"{asked} your answer {r} is more than needed: {r - 1} has a probability of only "
+            f"{before:.4g}",
         )
     return "with 4 trials no answer is enough: the test cannot find anything."

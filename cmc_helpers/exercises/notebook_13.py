@@ -63,7 +63,7 @@ def _most_probable(answer):
         yours, least = shown(cost(found), cost(wanted), digits=6)
         expect(
             np.allclose(found, wanted, rtol=1e-4, atol=CLOSE),  # float32 solves to about 1e-6
-            f"{asked} −ln of the posterior is {yours} at your weights {listed(found)} and {least} "
+            f"{asked}, −ln of the posterior is {yours} at your weights {listed(found)} and {least} "
             f"at {listed(wanted)}",
         )
     return "(XᵀX + σ²/s² · 1)⁻¹ Xᵀy: λ is the noise in units of what you believe about the weights."
@@ -77,13 +77,13 @@ def _distance(answer):
     rng = np.random.default_rng(0)
     q = rng.random(20)
     cases = {
-        "of a vector from itself": (q, q),
-        "of a vector from its half": (q, q / 2),
-        "of a vector from twice itself": (q, 2 * q),
-        "of a vector from nothing that they share": (np.array([1.0, 0.0]), np.array([0.0, 3.0])),
-        "of two random vectors": (q, rng.random(20)),
-        "of a vector from silence": (q, np.zeros(20)),
-        "of two quiet vectors": (1e-3 * q, 1e-3 * rng.random(20)),
+        "for a vector and itself": (q, q),
+        "for a vector and its half": (q, q / 2),
+        "for a vector and twice itself": (q, 2 * q),
+        "for two vectors that share nothing": (np.array([1.0, 0.0]), np.array([0.0, 3.0])),
+        "for two random vectors": (q, rng.random(20)),
+        "for a vector and silence": (q, np.zeros(20)),
+        "for two quiet vectors": (1e-3 * q, 1e-3 * rng.random(20)),
     }
     for asked, (one, other) in cases.items():
         found = number(answer(one, other), asked)
@@ -93,7 +93,7 @@ def _distance(answer):
         # √(1 − cos²) is as right as (3), and in float32 its root makes 3e-4 of a rounding of 1e-7.
         expect(
             abs(found - wanted) < 1e-3,
-            f"{asked} your answer is {yours}; with the gain {best:.3g} only {least} of the first is "
-            "left",
+            f"{asked} your answer is {yours}, but with the best gain, {round(best, 3):g}, what is "
+            f"left is {least} of the first",
         )
     return "√(1 − cos²), the sine of the angle between them: 0 for the same sound, however loud."

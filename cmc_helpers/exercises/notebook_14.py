@@ -23,7 +23,7 @@ def _higher(answer):
         still = np.isin(text, (END, STEP))
         expect(
             (moved[still] == text[still]).all(),
-            f"{asked} a sixteenth or an end has become another token: they have no pitch",
+            f"{asked}, a sixteenth or an end has become another token: they have no pitch",
         )
         expect_equal(
             moved, symbolic.transpose(text, semitones), asked, "strikes and releases move alike"

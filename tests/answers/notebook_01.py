@@ -16,6 +16,18 @@ def step(theta, gradient, alpha, penalty, power=1, share=1.0):
     return theta - alpha * (gradient + share * penalty * theta**power)
 
 
+def by_small_steps(w, b, x, y, d=1e-5):
+    def e(w, b):
+        return (np.tanh(w * x + b) - y) ** 2
+
+    return (e(w + d, b) - e(w - d, b)) / (2 * d), (e(w, b + d) - e(w, b - d)) / (2 * d)
+
+
+def in_place(theta, gradient, alpha, penalty):
+    theta -= alpha * (gradient + penalty * theta)
+    return theta
+
+
 RIGHT = {
     "01.1": [
         lambda sizes: sum((n + 1) * m for n, m in pairwise(sizes)),
@@ -24,11 +36,19 @@ RIGHT = {
     "01.2": [
         lambda y_hat, y: np.mean((y_hat - y) ** 2),
         lambda y_hat, y: ((y - y_hat) ** 2).sum() / y.size,
+        lambda y_hat, y: np.linalg.norm(y_hat - y) ** 2 / y.size,
+        lambda y_hat, y: np.array([[np.mean((y_hat - y) ** 2)]]),
     ],
-    "01.3": [neuron, lambda *given: np.array(neuron(*given)), lambda *given: list(neuron(*given))],
+    "01.3": [
+        neuron,
+        lambda *given: np.array(neuron(*given)),
+        lambda *given: list(neuron(*given)),
+        by_small_steps,
+    ],
     "01.4": [
         step,
         lambda theta, gradient, alpha, penalty: (1 - alpha * penalty) * theta - alpha * gradient,
+        in_place,
     ],
 }
 
@@ -71,6 +91,12 @@ WRONG = {
             lambda y_hat, y: np.sum((y_hat - y) ** 2) / max(y.size - 1, 1),
             "more probable",
         ),
+        ("rounded", lambda y_hat, y: round(np.mean((y_hat - y) ** 2), 2), "more probable"),
+        (
+            "divided by nothing",
+            lambda y_hat, y: np.sum((y_hat - y) ** 2) / (y.size - 1),
+            "is inf, but a finite number",
+        ),
     ],
     "01.3": [
         (
@@ -91,7 +117,8 @@ WRONG = {
             "a small step",
         ),
         ("the wrong way round", lambda *given: neuron(*given)[::-1], "for w = 0.5"),
-        ("one number", lambda *given: neuron(*given)[0], "shape (), but (2,) is wanted"),
+        ("one number", lambda *given: neuron(*given)[0], "is one number, but the shape (2,)"),
+        ("a set", lambda *given: set(neuron(*given)), "a set, which has no order"),
     ],
     "01.4": [
         ("no penalty", lambda *given: step(*given, share=0), "only the pull is left"),
@@ -110,5 +137,6 @@ WRONG = {
             "only the pull is left",
         ),
         ("the sign only", lambda *given: step(*given, power=0), "only the pull is left"),
+        ("a column", lambda *given: step(*given)[:, None], "(2, 1), but the shape (2,)"),
     ],
 }

@@ -44,8 +44,23 @@ def skipping(pi_hat, tau):
     return kept
 
 
+def unsorted_sum(pi_hat, tau):
+    """The largest components, but as many as an unsorted sum lets in."""
+    size = max(1, np.sum(np.cumsum(pi_hat) <= tau + 1e-9))
+    return np.argsort(-pi_hat, kind="stable")[:size]
+
+
+def by_squares(weights, means, scales):
+    mean = weights @ means
+    return mean, math.sqrt(weights @ (scales**2 + means**2) - mean**2)
+
+
 RIGHT = {
-    "02.1": [one_bell, lambda w, mu, s: np.array(one_bell(w, mu, s))],
+    "02.1": [
+        one_bell,
+        lambda w, mu, s: np.array(one_bell(w, mu, s)),
+        by_squares,
+    ],
     "02.2": [
         own_log_density,
         lambda y, w, mu, s: logsumexp(norm(mu, s).logpdf(y), b=w, axis=0).sum(),
@@ -53,11 +68,14 @@ RIGHT = {
     "02.3": [
         lambda residuals: np.sqrt(np.mean(residuals**2)),
         lambda r: math.sqrt((r**2).sum(axis=1).mean() / r.shape[1]),
+        lambda r: np.linalg.norm(r) / np.sqrt(r.size),
     ],
     "02.4": [
         subset,
         lambda pi_hat, tau: np.array(subset(pi_hat, tau)[::-1]),
         lambda pi_hat, tau: set_free(pi_hat, tau),
+        lambda pi_hat, tau: set(subset(pi_hat, tau)),
+        lambda pi_hat, tau: (k for k in subset(pi_hat, tau)),
     ],
 }
 
@@ -90,7 +108,17 @@ WRONG = {
             "best fitted by itself",
         ),
         ("the top component", lambda w, mu, s: (mu[w.argmax()], s[w.argmax()]), "variances are"),
-        ("the mean alone", lambda w, mu, s: w @ mu, "shape (), but (2,) is wanted"),
+        ("the mean alone", lambda w, mu, s: w @ mu, "is one number, but the shape (2,)"),
+        (
+            "the wrong way round",
+            lambda w, mu, s: one_bell(w, mu, s)[::-1],
+            "is 0.5 at position 0, but 2",
+        ),
+        (
+            "rounded",
+            lambda w, mu, s: np.round(one_bell(w, mu, s), 3),
+            "is 2.236 at position 1, but 2.23607",
+        ),
     ],
     "02.2": [
         (
@@ -128,6 +156,11 @@ WRONG = {
             "not summed",
             lambda y, w, mu, s: logsumexp(norm(mu, s).logpdf(y), b=w, axis=0),
             "shape (3,), but one number is wanted",
+        ),
+        (
+            "a floor under the density",
+            lambda y, w, mu, s: np.sum(np.log(np.sum(w * norm(mu, s).pdf(y), axis=0) + 1e-12)),
+            "a single narrow bell",
         ),
     ],
     "02.3": [
@@ -183,6 +216,18 @@ WRONG = {
             "the weights",
             lambda pi_hat, tau: pi_hat[subset(pi_hat, tau)],
             "your S is [0.5, 0.3]",
+        ),
+        ("added up unsorted", unsorted_sum, "the sorted weights"),
+        (
+            "a mask",
+            lambda pi_hat, tau: np.isin(range(len(pi_hat)), subset(pi_hat, tau)),
+            "your S is [1, 1, 0]",
+        ),
+        ("twice", lambda pi_hat, tau: 2 * subset(pi_hat, tau), "your S is [0, 1, 0, 1]"),
+        (
+            "a column",
+            lambda pi_hat, tau: np.array(subset(pi_hat, tau))[:, None],
+            "no list of indices: it has the shape (2, 1)",
         ),
     ],
 }

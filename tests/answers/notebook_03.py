@@ -1,5 +1,7 @@
 """Answers to the exercises of notebook 03: right ones, and plausible mistakes."""
 
+import math
+
 import numpy as np
 
 
@@ -55,14 +57,52 @@ def clip(gradients, c):
     return [g * (c / norm) if norm > c else g for g in gradients]
 
 
+def step_in_place(x, h, layers):
+    for number, (Wx, Wh, b) in enumerate(layers):
+        h[number] = np.tanh((h[number - 1] if number else x) @ Wx + h[number] @ Wh + b)
+    return h
+
+
+def step_yielding(x, h, layers):
+    for own, (Wx, Wh, b) in zip(h, layers, strict=True):
+        x = np.tanh(x @ Wx + own @ Wh + b)
+        yield x
+
+
+def as_pytorch(gradients, c):
+    """clip_grad_norm_ of PyTorch, which never divides by zero."""
+    return [g * min(1.0, c / (norm_of(gradients) + 1e-6)) for g in gradients]
+
+
+def turned(gradients, c):
+    """One number a little longer, all together of norm c."""
+    new = [np.array(g) for g in gradients]
+    new[0].flat[0] *= 1.001
+    return clip(new, c) if norm_of(gradients) > c else gradients
+
+
 RIGHT = {
-    "03.1": [step, lambda x, h, layers: tuple(step(x, h, layers))],
+    "03.1": [
+        step,
+        lambda x, h, layers: tuple(step(x, h, layers)),
+        step_in_place,
+        step_yielding,
+    ],
     "03.2": [
         lambda i, T, T_hat: sum(s <= i < s + T_hat for s in range(1, T - T_hat + 2)),
         lambda i, T, T_hat: min(i, T_hat, T - T_hat + 1, T - i + 1),
     ],
-    "03.3": [memory, lambda w: int(np.floor(np.log(0.01) / np.log(abs(w)))) + 1],
-    "03.4": [clip, lambda g, c: [a * min(1.0, c / (norm_of(g) or 1.0)) for a in g]],
+    "03.3": [
+        memory,
+        lambda w: int(np.floor(np.log(0.01) / np.log(abs(w)))) + 1,
+        lambda w: math.floor(math.log(0.01, abs(w))) + 1,
+    ],
+    "03.4": [
+        clip,
+        lambda g, c: [a * min(1.0, c / (norm_of(g) or 1.0)) for a in g],
+        as_pytorch,
+        lambda gradients, c: (g for g in clip(gradients, c)),
+    ],
 }
 
 # number: (the mistake, the answer that makes it, words of the counter-example)
@@ -96,6 +136,11 @@ WRONG = {
             "for 3 layers of 3, 3, 3 units, layer 3:",
         ),
         ("one array", lambda x, h, layers: step(x, h, layers)[0][0, 0], "a single thing came"),
+        (
+            "a row for a batch",
+            lambda x, h, layers: [new[0] for new in step(x, h, layers)],
+            "shape (2,), but the shape (1, 2)",
+        ),
     ],
     "03.2": [
         ("always T̂", lambda i, T, T_hat: T_hat, "for i = 1, T = 6, T̂ = 3"),
@@ -134,6 +179,8 @@ WRONG = {
             "are 0.0078 apart",
         ),
         ("a straight line", lambda w: int(0.99 / (1 - abs(w))) + 1, "for w = 0.5"),
+        ("rounded", lambda w: max(1, round(np.log(0.01) / np.log(abs(w)))), "for w = 0.6"),
+        ("at least two", lambda w: max(2, memory(w)), "for w = 0.004"),
     ],
     "03.4": [
         (
@@ -176,5 +223,18 @@ WRONG = {
             "a list of 2 arrays is wanted, but 1 came",
         ),
         ("the norm", lambda gradients, c: float(norm_of(gradients)), "a single thing came"),
+        (
+            "a little too long",
+            lambda gradients, c: [1.0001 * g for g in clip(gradients, c)],
+            "together is 1.0001, but c = 1 is",
+        ),
+        ("a little turned", turned, "cosine with the old one is 0.9999999, not 1"),
+        (
+            "the sum of the norms",
+            lambda gradients, c: [
+                g * min(1, c / (sum(map(np.linalg.norm, gradients)) or 1)) for g in gradients
+            ],
+            "together is 0.7143, but c = 1 is wanted",
+        ),
     ],
 }

@@ -79,17 +79,41 @@ def recomputed(step, x0, state, n):
     return [free(step, x0, state, k)[-1] for k in range(1, n + 1)]
 
 
+def by_columns(x, h, c, W, U, b):
+    """With two axes, as the docstring has it."""
+    u = h.shape[1]
+    z = np.dot(x, W) + np.dot(h, U) + b
+    c = expit(z[:, u : 2 * u]) * c + expit(z[:, :u]) * np.tanh(z[:, 2 * u : 3 * u])
+    return expit(z[:, 3 * u :]) * np.tanh(c), c
+
+
+def yielded(step, x, state, n):
+    for _ in range(n):
+        x, state = step(x, state)
+        yield x
+
+
 RIGHT = {
     "04.1": [
         lambda half_life: logit(0.5 ** (1 / half_life)),
         lambda half_life: -np.log(2 ** (1 / half_life) - 1),
+        lambda n: -np.log(np.expm1(np.log(2) / n)),
     ],
-    "04.2": [step, by_halves],
+    "04.2": [
+        step,
+        by_halves,
+        by_columns,
+        lambda *given: np.stack(step(*given)),
+    ],
     "04.3": [
         size,
         lambda n, u, L, m: 4 * u * (n + u + 1) + (L - 1) * 4 * u * (2 * u + 1) + u * m + m,
     ],
-    "04.4": [free, lambda *given: np.array(free(*given))],
+    "04.4": [
+        free,
+        lambda *given: np.array(free(*given)),
+        yielded,
+    ],
 }
 
 # number: (the mistake, the answer that makes it, words of the counter-example)
@@ -101,6 +125,9 @@ WRONG = {
         ("time constant instead of half-life", lambda n: -np.log(np.exp(1 / n) - 1), "not 0.5"),
         ("Keras' own", lambda n: 1.0, "σ(b) = 0.7311"),
         ("wide open", lambda n: 50.0, "is 1, not 0.5"),
+        ("the large n of the book", lambda n: np.log(n / np.log(2)), "for a half-life of 1"),
+        ("two digits", lambda n: round(-np.log(2 ** (1 / n) - 1), 2), "for a half-life of"),
+        ("nothing", lambda n: np.nan, "is nan, but a finite number"),
     ],
     "04.2": [
         ("TensorFlow 1", lambda *given: step(*given, order="igfo"), "the order of the four blocks"),
@@ -116,7 +143,7 @@ WRONG = {
         ("a GRU's gate", one_gate, "b_i = 2, b_f = 0"),
         ("c before h", lambda *given: step(*given)[::-1], "for the new h"),
         ("h alone", lambda *given: step(*given)[0], "not a pair h, c"),
-        ("one of the batch", first_row_only, "shape (2,), but (1, 2) is wanted"),
+        ("one of the batch", first_row_only, "shape (2,), but the shape (1, 2)"),
         (
             "the bias left out",
             lambda x, h, c, W, U, b: step(x, h, c, W, U, 0 * b),
@@ -126,6 +153,11 @@ WRONG = {
             "the recurrent weights left out",
             lambda x, h, c, W, U, b: step(x, h, c, W, 0 * U, b),
             "so say equations",
+        ),
+        (
+            "three things",
+            lambda *given: (step(*given)[0], *step(*given)),
+            "returns a tuple, not a pair",
         ),
     ],
     "04.3": [
@@ -157,7 +189,7 @@ WRONG = {
         ("x0 again and again", not_fed_back, "feed it back"),
         ("the start among the results", with_the_start, "not x0"),
         ("begun anew for every sample", recomputed, "second call has the state 10"),
-        ("the last one only", lambda *given: free(*given)[-1], "shape ()"),
+        ("the last one only", lambda *given: free(*given)[-1], "is one number, but the shape (4,)"),
         ("one too many", lambda s, x0, h, n: free(s, x0, h, n + 1), "shape (5,)"),
         ("one too many, hidden", lambda s, x0, h, n: free(s, x0, h, n + 1)[:n], "5 times"),
         ("without step", lambda s, x0, h, n: [x0] * n, "never call step"),
@@ -165,6 +197,18 @@ WRONG = {
             "the state among the results",
             lambda s, x0, h, n: [(x, h) for x in free(s, x0, h, n)],
             "shape (4, 2)",
+        ),
+        ("the wrong way round", lambda *given: free(*given)[::-1], "at position 0"),
+        ("called without a state", lambda step, x0, state, n: [step(x0)], "missing 1 required"),
+        (
+            "begun with the state",
+            lambda step, x0, state, n: free(step, state, x0, n),
+            "your first call is step(10, 1)",
+        ),
+        (
+            "in columns",
+            lambda *given: [[x] for x in free(*given)],
+            "shape (4, 1), but the shape (4,)",
         ),
     ],
 }

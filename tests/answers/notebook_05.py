@@ -26,13 +26,35 @@ def phase(generated, pattern, sign=1, lines=None, best=np.argmin, size=np.abs):
     return best([np.mean(size(some - pattern[(t + sign * p) % n])) for p in range(n)])
 
 
+def adjacent(vectors):
+    """Looks at the paper's border only: a line that comes twice, and then the way back."""
+    triples = zip(vectors, vectors[1:], vectors[2:], strict=False)
+    return any((a == b).all() and not (b == c).all() for a, b, c in triples)
+
+
+def by_likeness(generated, pattern):
+    t, n = np.arange(len(generated)), len(pattern)
+    return max(range(n), key=lambda p: np.sum(generated * pattern[(t + p) % n]))
+
+
 RIGHT = {
-    "05.1": [needs_memory, counted],
+    "05.1": [
+        needs_memory,
+        counted,
+        lambda vectors: np.array([needs_memory(vectors)]),
+        lambda vectors: int(needs_memory(vectors)),
+    ],
     "05.2": [
         lambda steps, left: left ** (1 / steps),
         lambda steps, left: np.exp(np.log(left) / steps),
+        lambda steps, left: np.float32(left) ** np.float32(1 / steps),
+        lambda steps, left: [left ** (1 / steps)],
     ],
-    "05.3": [phase, lambda generated, pattern: phase(generated, pattern, size=np.square)],
+    "05.3": [
+        phase,
+        lambda generated, pattern: phase(generated, pattern, size=np.square),
+        by_likeness,
+    ],
 }
 
 # number: (the mistake, the answer that makes it, words of the counter-example)
@@ -69,6 +91,12 @@ WRONG = {
             "double_cyclic(27) you say True",
         ),
         ("line by line", lambda vectors: np.zeros(len(vectors)), "True or False"),
+        (
+            "in words",
+            lambda vectors: "yes" if needs_memory(vectors) else "no",
+            "is 'no', but True or False",
+        ),
+        ("nearest neighbours only", adjacent, "a random walk you say False"),
     ],
     "05.2": [
         (
@@ -82,6 +110,7 @@ WRONG = {
         ("a rate, not a factor", lambda steps, left: np.log(left) / steps, "but 0.3 is wanted"),
         ("one step fewer", lambda steps, left: left ** (1 / max(steps - 1, 1)), "for 2 steps"),
         ("rounded", lambda steps, left: round(left ** (1 / steps), 4), "for 200 steps"),
+        ("five digits", lambda steps, left: round(left ** (1 / steps), 5), "for 200 steps"),
     ],
     "05.3": [
         ("backwards", lambda g, p: phase(g, p, sign=-1), "from phase 1"),
@@ -92,5 +121,6 @@ WRONG = {
         ("the column", lambda g, p: int(np.argmax(g[0])), "from phase 0"),
         ("two lines", lambda g, p: phase(g, p, lines=2), "from phase"),
         ("all deviations", lambda g, p: phase(g, p, best=np.array), "has the shape (7,)"),
+        ("less than none", lambda g, p: phase(g, p) - len(p), "for"),
     ],
 }

@@ -137,7 +137,16 @@ WRONG = {
             ),
             "columns 1, 2, 1, 3, 1",
         ),
-        ("a column, not a vector", lambda vectors, x: table(vectors, x).argmax(), "shape ()"),
+        (
+            "a column, not a vector",
+            lambda vectors, x: table(vectors, x).argmax(),
+            "is one number, but the shape",
+        ),
+        (
+            "two digits",
+            lambda vectors, x: np.round(following(vectors, x).mean(axis=0), 2),
+            "but 0.4444 is possible",
+        ),
     ],
     "06.2": [
         ("always two", lambda vectors: 2, "leaves no doubt already"),
@@ -150,6 +159,8 @@ WRONG = {
         ("the period", lambda vectors: len(np.unique(vectors, axis=0)), "answer is 7"),
         ("begins at two", lambda vectors: memory(vectors, least=2), "for cyclic your answer is 2"),
         ("stops at three", lambda vectors: min(memory(vectors), 3), "column 1, then 2, then 1"),
+        ("a half more", lambda vectors: memory(vectors) + 0.5, "is 1.5, not a whole number"),
+        ("two numbers", lambda vectors: (memory(vectors), 1), "(2,), but one number is wanted"),
     ],
     "06.3": [
         ("the mean", average, "line 2 should be within 0.01 of column 2"),
@@ -163,6 +174,8 @@ WRONG = {
             "line 8 should be",
         ),
         ("no note", lambda x: np.round(note(x)), "within 0.01"),
-        ("one number", lambda x: x.argmax(), "shape ()"),
+        ("one number", lambda x: x.argmax(), "is one number, but the shape"),
+        ("a note a little too loud", lambda x: note(x, left=0.98999), "has 0.98999, not 1"),
+        ("a coin", lambda x: note(x) * (1 - 0.001 * np.random.rand()), ""),
     ],
 }

@@ -1,6 +1,7 @@
 """Answers to the exercises of notebook 09: right ones, and plausible mistakes."""
 
 import numpy as np
+from scipy.stats import multivariate_normal, norm
 
 
 def all_starts(lengths, steps):
@@ -31,10 +32,65 @@ def impatient(losses, patience):
     return best
 
 
+def yielded(lengths, steps):
+    begin = 0
+    for n in lengths:
+        yield from range(begin, begin + n - steps)
+        begin += n
+
+
+def roomy(lengths, steps):
+    starts, begin = [], 0
+    for n in lengths:
+        starts += range(begin, begin + n - steps)
+        begin += max(n, steps)
+    return starts
+
+
+def by_index(losses, patience):
+    for epoch in range(len(losses)):
+        if epoch - int(np.argmin(losses[: epoch + 1])) >= patience:
+            return int(np.argmin(losses[: epoch + 1]))
+    return int(np.argmin(losses))
+
+
+def against_the_last(losses, patience):
+    best = waited = 0
+    for epoch in range(1, len(losses)):
+        waited = 0 if losses[epoch] < losses[epoch - 1] else waited + 1
+        best = epoch if losses[epoch] < losses[best] else best
+        if waited == patience:
+            break
+    return best
+
+
+def rising(losses, patience):
+    """Waits for so many rises one after the other."""
+    run = 0
+    for epoch in range(1, len(losses)):
+        run = run + 1 if losses[epoch] > losses[epoch - 1] else 0
+        if run == patience:
+            return int(np.argmin(losses[: epoch + 1]))
+    return int(np.argmin(losses))
+
+
 RIGHT = {
-    "09.1": [all_starts, lambda lengths, steps: np.array(all_starts(lengths, steps)[::-1])],
-    "09.3": [patient],
-    "09.2": [lambda y, mean: 0.5 * ((y - mean) ** 2).sum() + 0.5 * len(y) * np.log(2 * np.pi)],
+    "09.1": [
+        all_starts,
+        lambda lengths, steps: np.array(all_starts(lengths, steps)[::-1]),
+        lambda lengths, steps: set(all_starts(lengths, steps)),
+        yielded,
+        lambda lengths, steps: [float(s) for s in all_starts(lengths, steps)],
+    ],
+    "09.3": [
+        patient,
+        by_index,
+    ],
+    "09.2": [
+        lambda y, mean: 0.5 * ((y - mean) ** 2).sum() + 0.5 * len(y) * np.log(2 * np.pi),
+        lambda y, mean: -norm.logpdf(y, mean).sum(),
+        lambda y, mean: -multivariate_normal(mean, 1.0).logpdf(y),
+    ],
 }
 
 # number: (the mistake, the answer that makes it, words of the counter-example)
@@ -68,6 +124,17 @@ WRONG = {
             lambda lengths, steps: [(s, s + steps) for s in all_starts(lengths, steps)],
             "you allow the start",
         ),
+        ("short pieces take room", roomy, "you allow the start 4"),
+        (
+            "twice",
+            lambda lengths, steps: 2 * all_starts(lengths, steps),
+            "some starts come twice: [0, 0, 1, 1]",
+        ),
+        (
+            "halves",
+            lambda lengths, steps: [s + 0.5 for s in all_starts(lengths, steps)],
+            "are not whole numbers",
+        ),
     ],
     "09.3": [
         ("the best of all", lambda losses, patience: int(np.argmin(losses)), "nobody ran"),
@@ -87,6 +154,8 @@ WRONG = {
             ),
             "below zero",
         ),
+        ("worse than the last", against_the_last, "than the best so far"),
+        ("each worse than the last", rising, ""),
     ],
     "09.2": [
         ("no constant", lambda y, mean: 0.5 * ((y - mean) ** 2).sum(), "the peak"),
@@ -108,5 +177,23 @@ WRONG = {
             lambda y, mean: 0.5 * (y - mean) ** 2 + 0.5 * np.log(2 * np.pi),
             "shape (2,), but one number is wanted",
         ),
+        (
+            "a product that vanishes",
+            lambda y, mean: -np.log(np.prod(norm.pdf(y, mean))),
+            "so far out the density is 0",
+        ),
+        (
+            "a power that overflows",
+            lambda y, mean: np.log(
+                np.exp(0.5 * np.sum((y - mean) ** 2)) * (2 * np.pi) ** (len(y) / 2)
+            ),
+            "so far out",
+        ),
+        (
+            "each density by itself",
+            lambda y, mean: -np.sum(np.log(norm.pdf(y, mean))),
+            "for y − mean = -40",
+        ),
+        ("a floor", lambda y, mean: -np.sum(np.log(norm.pdf(y, mean) + 1e-9)), "so far out"),
     ],
 }
