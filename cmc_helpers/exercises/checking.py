@@ -140,7 +140,9 @@ def numbers(answer: object, asked: str, ordered: bool = True) -> np.ndarray:
         answer = [part.item() for part in answer]
     try:
         array = np.asarray(answer)
-    except Exception:  # parts of different lengths, or an object of another package
+    except Exception as error:  # also an object of another package may refuse
+        ragged = "inhomogeneous" in str(error)
+        expect(not ragged, f"{asked} your answer, {kind(answer)}, has parts of different lengths")
         array = np.asarray(None)
     parts = array.ravel().tolist() if array.dtype.kind == "O" else []
     real = not (array.dtype.kind == "c" and np.any(np.abs(array.imag) > 1e-9 * np.abs(array)))
@@ -209,6 +211,8 @@ def kind(thing: object) -> str:
     """What sort of thing it is: text, an int, a tuple."""
     if isinstance(thing, str | bytes):
         return "text"
+    if callable(thing):
+        return "a function"
     name = "array" if isinstance(thing, np.ndarray) else type(thing).__name__
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 

@@ -25,7 +25,7 @@ def _kept_the_promise(answer):
                 continue
             asked = f"for the SHA-256 of {text!r} and the text {other!r}"
             expect(not truth(answer(commitment, other), asked), f"{asked} you say yes: it changed")
-        for other, name in ((commitment[:8], "is cut off"), (commitment + "0", "is too long")):
+        for other, name in ((commitment[:8], "is cut off"), (commitment + "00", "is too long")):
             asked = f"for a commitment that {name}"
             expect(not truth(answer(other, text), asked), f"{asked} you say yes")
     return "whoever changes the key afterwards would have to find another text with the same hash."

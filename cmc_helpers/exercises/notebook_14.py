@@ -11,8 +11,9 @@ from cmc_helpers.scores.symbolic import END, STEP, GridNote
 def _higher(answer):
     """The notes that are read back are the same, on other keys."""
     notes = [GridNote(0, 4, 60), GridNote(0, 2, 64), GridNote(2, 2, 65), GridNote(6, 1, 60)]
-    text = np.append(symbolic.encode(sorted(notes)), END)
-    for semitones in (0, 1, 12, -7):
+    lowest, highest = GridNote(3, 1, 21), GridNote(3, 1, 108)
+    for semitones, end in ((0, highest), (1, lowest), (12, lowest), (-7, highest)):
+        text = np.append(symbolic.encode(sorted([*notes, end])), END)
         asked = f"for {symbolic.spell(text[:6])} … and {counted(semitones, 'semitone')}"
         moved = numbers(answer(text, semitones), asked)
         expect(

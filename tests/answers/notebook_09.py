@@ -39,6 +39,11 @@ def yielded(lengths, steps):
         begin += n
 
 
+def pieces(lengths, steps):
+    begins = np.cumsum([0, *lengths[:-1]])
+    return [list(range(b, b + n - steps)) for b, n in zip(begins, lengths, strict=True)]
+
+
 def roomy(lengths, steps):
     starts, begin = [], 0
     for n in lengths:
@@ -130,6 +135,7 @@ WRONG = {
             lambda lengths, steps: 2 * all_starts(lengths, steps),
             "some starts come twice: [0, 0, 1, 1]",
         ),
+        ("piece by piece", pieces, "has parts of different lengths"),
         (
             "halves",
             lambda lengths, steps: [s + 0.5 for s in all_starts(lengths, steps)],

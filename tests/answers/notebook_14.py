@@ -99,6 +99,12 @@ WRONG = {
         ("downwards", lambda t, s: higher(t, -s), "move alike"),
         ("the rests are left out", lambda t, s: higher(t, s)[t > 1], "no token comes or goes"),
         ("the wrong way round", lambda t, s: higher(t, s)[::-1], "another token"),
+        ("all keys but the lowest", lambda t, s: t.astype(int) + s * (t > 2), "but 3 is wanted"),
+        (
+            "all keys but the highest's release",
+            lambda t, s: np.where((t > 1) & (t < 177), t + s, t),
+            "but 170 is wanted",
+        ),
         (
             "in 8 bits",
             lambda t, s: (
