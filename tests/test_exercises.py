@@ -48,7 +48,8 @@ def told(number, answer):
     assert not re.search("0x|<locals>|gufunc", said)
     own = re.sub(r"\(\w+: .*\)\.$|`.*?`", "", said)  # the message but for the learner's words
     assert not re.search(r"<function|array\(|dtype|np\.", own)
-    for got, wanted in re.findall(r" (\S+?)(?: at position [\d, ]+)?, but (\S+) is wanted", said):
+    twice = r" (\S+?)(?: (?:at|after) [\w, ]+?)?, (?:but|not) (?:c = )?(\S+)(?= is |\.$)"
+    for got, wanted in re.findall(twice, said):
         assert got != wanted
     assert not re.search(r"[^+.] 1 (frame|step|weight|layer|sample|output|trial|clip)s", own)
     return verdict
