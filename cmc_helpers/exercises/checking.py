@@ -115,7 +115,8 @@ def expect_equal(
         f"{asked} your answer {_form(got, 'has ', 'is ')}, but {_form(wanted)} is wanted: {why}",
     )
     exact = wanted.dtype.kind in "biu"
-    allowed = 1e-6 if exact else np.asarray(tolerance) * np.maximum(1, np.abs(wanted))
+    scale = np.maximum(1, np.abs(wanted))
+    allowed = np.asarray(1e-6) if exact else np.asarray(tolerance) * scale
     off = ~(np.abs(got - wanted) <= allowed)  # NaN is off, too
     if off.any():
         where = tuple(np.argwhere(off)[0])
@@ -187,7 +188,7 @@ def truth(answer: object, asked: str) -> bool:
 def shown(*values: float, digits: int = 4) -> tuple[str, ...]:
     """The values in words, with as many digits as it takes that what differs looks different."""
     different = len(set(map(float, values)))
-    said = ()
+    said: tuple[str, ...] = ()
     for more in range(digits, 18):
         said = tuple(_plain(float(value), more) for value in values)
         if len(set(said)) >= different:
