@@ -20,7 +20,7 @@ import linecache
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, MappingView
+from collections.abc import Callable, Iterator, KeysView, ValuesView
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +135,7 @@ def numbers(answer: object, asked: str, ordered: bool = True) -> np.ndarray:
     """
     if isinstance(answer, set | frozenset):
         expect(not ordered, f"{asked} your answer is a set, which has no order: return a list")
-    if isinstance(answer, set | frozenset | MappingView):
+    if isinstance(answer, set | frozenset | KeysView | ValuesView):
         answer = list(answer)
     if isinstance(answer, list | tuple) and all(_is_boxed(part) for part in answer):
         answer = [part.item() for part in answer]
@@ -160,7 +160,7 @@ def number(answer: object, asked: str) -> float:
     """The one number of the answer, in an array or not, or a counter-example."""
     got = numbers(answer, asked)
     expect(got.size == 1, f"{asked} your answer {_form(got, 'has ')}, but one number is wanted")
-    value = got.item()
+    value: float = got.item()
     expect(np.isfinite(value), f"{asked} your answer is {value}, but a finite number is wanted")
     return value
 
