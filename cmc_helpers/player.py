@@ -179,36 +179,43 @@ def moment(
     foreseen: generation.Foreseen,
     features: np.ndarray,
     step: int,
-    tau: float,
+    tau: float | None = None,
     form: str = "exact",
 ) -> plots.Picture:
     """The mixture after one step of a piece, and what τ leaves of it, as a `plots.Picture`.
 
     foreseen: what `generation.foresee` says of features (T, 100). step: from 0. tau, form: see
-    `mixtures.tempered_log_weights` and `standardised_log_weights`. The spectra are means over the
-    frames that are foreseen together. Raises ValueError for a step that has no next one.
+    `mixtures.tempered_log_weights` and `standardised_log_weights`; without τ, the weights alone.
+    The spectra are means over the frames that are foreseen together. Raises ValueError for a step
+    that has no next one.
     """
     config: Any = run.features  # of a run of sound, so never None
     together, steps = run.network.frames, len(foreseen.scales)
     if not 0 <= step < len(features) // together - 1:
         raise ValueError(f"after step {step} nothing came: choose one from 0 to {steps - 2}")
     mixture = mixtures.Mixture(*(part[step] for part in foreseen.mixture))
-    ranks = mixtures.standardised_log_weights(mixture, form)
-    kept = np.exp(mixtures.tempered_log_weights(ranks, tau)) > 0
+    seconds = together * (step + 1) / config.frames_per_second
+    count, weights = len(mixture.log_weights), np.exp(mixture.log_weights)
+    if tau is None:
+        ranks, kept = None, np.ones(count, bool)
+        title = f"After {seconds:.2f} s: {count} components, and what came"
+        choice = f"{title}."
+    else:
+        log_ranks = mixtures.standardised_log_weights(mixture, form)
+        ranks = None if form == "weight" else np.exp(log_ranks)
+        kept = np.isfinite(mixtures.tempered_log_weights(log_ranks, tau))
+        title = f"After {seconds:.2f} s, τ = {tau:.2f} leaves {kept.sum()} of {count} components"
+        inside = ", ".join(str(k) for k in 1 + np.flatnonzero(kept))
+        choice = f"{title}: in S {'is' if kept.sum() == 1 else 'are'} {inside}. Ranked by {form}."
     spectra = [
         features_to_amplitudes(frames, config).mean(axis=0)
         for frames in foreseen.candidates(run, step)
     ]
     came = features[together * (step + 1) : together * (step + 2)]
     came = features_to_amplitudes(came, config).mean(axis=0)
-    weights, ranks = np.exp(mixture.log_weights), np.exp(ranks)
-    seconds = together * (step + 1) / config.frames_per_second
-    title = f"After {seconds:.2f} s, τ = {tau:.2f} leaves {kept.sum()} of {len(kept)} components"
     ranked_by = f"ranked by {mixtures.FORMS[form]}"
     figure = plots.mixture(weights, ranks, kept, spectra, came, title, ranked_by=ranked_by)
     names = ", ".join(f"{k} ({w:.2f})" for k, w in enumerate(weights, 1) if w >= 0.05)
-    inside = ", ".join(str(k) for k in 1 + np.flatnonzero(kept))
-    alt = f"{title}: in S {'is' if kept.sum() == 1 else 'are'} {inside}. Ranked by {form}. "
-    alt += f"Components with a weight of at least 0.05: {names}. Beside them the spectrum that "
-    alt += "each would bring, and the one that came."
+    alt = f"{choice} Components with a weight of at least 0.05: {names}. Beside them the spectrum "
+    alt += "that each would bring, and the one that came."
     return plots.figure_with_alt(figure, alt)

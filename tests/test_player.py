@@ -282,6 +282,8 @@ def test_the_picture_of_a_moment_says_what_is_in_S(run, piece, monkeypatch):
     monkeypatch.undo()
     alone = player.moment(run, foreseen, piece, 20, 0, "weight")
     assert f"in S is {top}. Ranked by weight." in alone.alt
+    plain = player.moment(run, foreseen, piece, 20).alt
+    assert plain.startswith("After 0.17 s: 3 components") and "S" not in plain
     for step in (-1, len(piece) - 1):
         with pytest.raises(ValueError, match=f"after step {step} nothing came"):
             player.moment(run, foreseen, piece, step, 0.5)

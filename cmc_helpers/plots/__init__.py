@@ -223,7 +223,7 @@ def piano_roll(
 
 def mixture(
     weights: np.ndarray,
-    ranks: np.ndarray,
+    ranks: np.ndarray | None,
     kept: np.ndarray,
     spectra: ArrayLike,
     came: np.ndarray,
@@ -233,19 +233,22 @@ def mixture(
 ) -> Any:
     """Draw a mixture of K possible next spectra, and which of them may be chosen; the Figure.
 
-    weights: π (K,). ranks: what the strategy ranks by, (K,), summing to 1. kept: of each component,
-    whether it is in S. spectra: amplitudes (K, 100) that each component's mean would bring. came:
-    those that came in the end (100,).
+    weights: π (K,). ranks: what the strategy ranks by, (K,), summing to 1, or None where it is π.
+    kept: of each component, whether it is in S. spectra: amplitudes (K, 100) that each component's
+    mean would bring. came: those that came in the end (100,).
     """
     count = len(weights)
     figure = _figure(height=0.9 + 0.28 * (count + 1))
     left, right = figure.subplots(1, 2, width_ratios=[1, 2.2], sharey=True)
     rows = np.arange(1, count + 1)
-    left.barh(rows - 0.2, weights, 0.36, color=LINES[0]["color"], label="π")
-    bars = left.barh(rows + 0.2, ranks, 0.36, color=LINES[1]["color"], label=ranked_by)
+    if ranks is None:
+        bars = left.barh(rows, weights, 0.6, color=LINES[0]["color"], label="π")
+    else:
+        left.barh(rows - 0.2, weights, 0.36, color=LINES[0]["color"], label="π")
+        bars = left.barh(rows + 0.2, ranks, 0.36, color=LINES[1]["color"], label=ranked_by)
     for bar, inside in zip(bars, kept, strict=True):
         if not inside:  # an outline: it is ranked, but cannot be chosen
-            bar.set(facecolor="none", edgecolor=LINES[1]["color"], linestyle="--")
+            bar.set(facecolor="none", edgecolor=bar.get_facecolor(), linestyle="--")
     left.set(xlim=(0, 1), xlabel="weight", ylabel="component")
     left.legend(loc="best")
     image = np.vstack([spectra, came])
