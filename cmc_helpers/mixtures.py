@@ -132,8 +132,9 @@ def tempered_log_weights(log_weights: Any, tau: float, xp: Any = np) -> Any:
     """Keep the subset S of section 2.1.2 and renormalise: (..., K) → (..., K), −inf outside S.
 
     S is the top component, and those in order of weight while their cumulative sum stays ≤ τ: the
-    one that crosses τ is out. τ in [0, 1]: 0 keeps only the top one, 1 keeps all. τ is not a
-    temperature: inside S the proportions stay as they are. Notebook: 02, section 8.
+    one that crosses τ is out, where a nucleus (top-p; Holtzman et al., ICLR 2020) takes it in. τ in
+    [0, 1]: 0 keeps only the top one, 1 keeps all. τ is not a temperature: inside S the proportions
+    stay as they are. Notebook: 02, section 8.
     """
     this, other = log_weights[..., :, None], log_weights[..., None, :]
     earlier = np.tri(this.shape[-2], dtype=bool)  # of equal weights, the first comes first
