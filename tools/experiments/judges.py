@@ -6,8 +6,9 @@ CORPUS is a folder made by `cmc corpus --bach`. Twenty seconds of each test piec
 many clips of each control: scissors, shuffled seconds, music played backwards, no network at all
 (`analysis.yardsticks`), Bach on another piano (the additive one), and another composer's voices
 (Palestrina, from music21, on the same piano). A judge that detects none of them says nothing about
-a network. `real` is what it says of other real music, the null; `coverage`, in how many of 40
-repetitions the interval holds the mean of all of them, for real music and for scissors.
+a network. `real` is what it says of other real music, the null, and `sizes` how wide that is with
+fewer clips; `coverage`, in how many of 40 repetitions the interval holds the mean of all of them,
+for real music and for scissors.
 
 What is made is kept in --work, and so is every finished row: a second start goes on where the first
 was stopped. Results: tools/experiments/judges.json. --small does the same within seconds to clips
@@ -32,8 +33,8 @@ from cmc_helpers.terminal import terminal_progress
 
 RESULTS = Path(__file__).with_suffix(".json")
 COMPOSER = "palestrina"
-FULL = SimpleNamespace(clips=82, seconds=20, draws=40, rendered=True)
-SMALL = SimpleNamespace(clips=4, seconds=10, draws=2, rendered=False)
+FULL = SimpleNamespace(clips=82, seconds=20, draws=40, fewer=(16, 32))
+SMALL = SimpleNamespace(clips=4, seconds=10, draws=2, fewer=(2,))
 TOGETHER = 4  # frames of a block of `yardsticks.WithoutANetwork`, as many as `bach` predicts
 
 
@@ -73,23 +74,25 @@ def judge_the_judges(material, size, work, output):
     """Ask every judge about every control, and write what it said to `output`."""
     done = Stages(work / "rows.json")
     with terminal_progress("Judging") as progress:
-        names = [*CONTROLS, "real", "coverage"]
+        names = [*CONTROLS, "real", "sizes", "coverage"]
         real = seen_by_all(material.real, material.config)
+        pool = seen_by_all(material.pool, material.config)
         for number, name in enumerate(names):
             progress(number, len(names), name)
             if name in CONTROLS:
                 done(name, lambda name=name: row(real, material, name, size))
             elif name == "real":
-                pool = seen_by_all(material.pool, material.config)
-                done(name, lambda pool=pool: nulls(pool, len(material.real)))
+                done(name, lambda: nulls(pool, len(material.real)))
+            elif name == "sizes":
+                done(name, lambda: {count: nulls(pool, count) for count in size.fewer})
             else:
-                done(name, lambda pool=pool: coverage(pool, material, size))
+                done(name, lambda: coverage(pool, material, size))
     write(
         output,
         provenance("python tools/experiments/judges.py --corpus CORPUS")
         | {"clips": len(material.real), "seconds": size.seconds, "pieces": len(material.pool)}
         | {"hears": {name: judge.hears for name, judge in judges.JUDGES.items()}}
-        | {"composer": COMPOSER, "real": done.found["real"]}
+        | {"composer": COMPOSER, "real": done.found["real"], "sizes": done.found["sizes"]}
         | {"controls": {name: done.found[name] for name in CONTROLS}}
         | {"coverage": done.found["coverage"]},
     )
