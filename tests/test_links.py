@@ -13,7 +13,9 @@ OTHER = "An-Owner/a.course_2"
 LINK = re.compile(
     r"(?:(?<![\w.])github\.com|mybinder\.org/v2/gh|google\.com/github)/([\w-]+/[\w.-]*\w)"
 )
-ELSEWHERE = {"LucNaterop/cmc-rnn", "googlecolab/backend-info"}
+# Of other people: what the paper's authors, char-rnn's and BachBot's published; and Colab's list.
+ELSEWHERE = {"LucNaterop/cmc-rnn", "lucnat/cmc-rnn", "karpathy/char-rnn"}
+ELSEWHERE |= {"feynmanliang/bachbot-thesis", "googlecolab/backend-info"}
 
 
 @pytest.fixture
