@@ -92,7 +92,7 @@ def test_more_clips_make_it_surer():
 
 
 def test_the_null_is_drawn_from_what_there_is_with_at_most_half_on_each_side():
-    real = clips(9, 0, seconds=1)
+    real = judges.views(clips(9, 0, seconds=1), "spectrum")
     null = judges.null(real, "spectrum", 30, draws=6)
     assert (null.draws, null.clips) == (6, 4)
     assert null.mean == pytest.approx(0.5, abs=0.2)

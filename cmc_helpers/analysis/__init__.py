@@ -92,8 +92,8 @@ def seconds_change(amplitudes: ArrayLike, frames_per_second: float = 125.0) -> n
     """How much each second differs from the one before: (T, m) → (seconds − 1,).
 
     ‖r_{s+1} − r_s‖ / ‖r_s‖ of the mean square roots r of a second; a rest that fills none is left
-    out. Noise averages out over a second, and notes do not: real music changes by 0.35 (in the
-    median of 5 s of Bach), noise as wide as its steps of 8 ms by 0.04.
+    out. Noise averages out over a second, and notes do not: notebook 11, section 5, prints the
+    change of Bach and that of noise as wide as its steps of 8 ms.
     """
     return flux(_mean_roots(amplitudes, round(frames_per_second)))
 
@@ -102,11 +102,9 @@ def musical_fate(amplitudes: ArrayLike, frames_per_second: float = 125.0) -> str
     """`fate`, except that what only noise keeps moving is "humming", and as dead as a frozen clip.
 
     So it is where, in the last 5 s, each second is like the next, or the clip like itself some time
-    later: to within 15 %, of square roots averaged over a second or over 64 ms. Of 1580 stretches
-    of Bach one is; from some second to the next the least lively change by 25 %. A dead network
-    with noise painted on its output, as wide as the steps of real music, changes by 6 %, and a
-    painted cycle differs from the one before by 11 %. Raises ValueError for clips
-    shorter than 5 s.
+    later: to within 15 %, of square roots averaged over a second or over 64 ms. So noise that is
+    painted on the output of a dead network, as wide as the steps of real music, is no life.
+    Raises ValueError for clips shorter than 5 s.
     """
     found = fate(amplitudes, frames_per_second)
     tail = np.asarray(amplitudes, float)[-round(_TAIL * frames_per_second) :]

@@ -121,7 +121,7 @@ def nulls(
     found = {}
     for name, views in seen.items():
         if len(views) >= 4:
-            found[name] = judges.null_of_views(views, name, clips)
+            found[name] = judges.null(views, name, clips)
         if progress:
             progress(len(found), len(seen), "judges")
     return found

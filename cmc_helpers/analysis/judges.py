@@ -78,21 +78,19 @@ def two_sample_test(
     return judge_views(seen, made, judge, seed)
 
 
-def null(
-    clips: Sequence[np.ndarray],
-    judge: str,
-    count: int,
-    draws: int = 20,
-    frames_per_second: float = 125.0,
-    seed: int = 0,
-) -> Null:
+def null(seen: list[np.ndarray], judge: str, count: int, draws: int = 20, seed: int = 0) -> Null:
     """What the judge says of real clips against other real clips, as `Null`.
 
-    clips: amplitudes (T, m), one from each piece that there is. count: how many of them stand on
-    each side, at most half; which, is drawn anew each time. Raises ValueError for fewer than four
-    clips, and as `two_sample_test` does.
+    seen: `views` of clips, one from each piece that there is. count: how many of them stand on each
+    side, at most half; which, is drawn anew each time. Raises ValueError for fewer than four clips.
     """
-    return null_of_views(views(clips, judge, frames_per_second), judge, count, draws, seed)
+    count, rng = min(count, len(seen) // 2), np.random.default_rng(seed)
+    found = []
+    for draw in range(draws):
+        one, other = np.split(rng.permutation(len(seen))[: 2 * count], 2)
+        sides = [seen[number] for number in one], [seen[number] for number in other]
+        found.append(judge_views(*sides, judge, draw).accuracy)
+    return Null(float(np.mean(found)), float(np.std(found, ddof=1)), draws, count)
 
 
 def detected(judged: Judged, real: Null) -> bool:
@@ -152,19 +150,6 @@ def judge_views(
     widened = variance * (1 + folds / (folds - 1))
     half = stats.t.ppf((1 + _LEVEL) / 2, fewest - 1) * np.sqrt(widened)
     return Judged(float(accuracy), *(float(np.clip(accuracy + x, 0, 1)) for x in (-half, half)))
-
-
-def null_of_views(
-    seen: list[np.ndarray], judge: str, count: int, draws: int = 20, seed: int = 0
-) -> Null:
-    """`null` of `views`, which need not be computed again for every question."""
-    count, rng = min(count, len(seen) // 2), np.random.default_rng(seed)
-    found = []
-    for draw in range(draws):
-        one, other = np.split(rng.permutation(len(seen))[: 2 * count], 2)
-        sides = [seen[number] for number in one], [seen[number] for number in other]
-        found.append(judge_views(*sides, judge, draw).accuracy)
-    return Null(float(np.mean(found)), float(np.std(found, ddof=1)), draws, count)
 
 
 # ------------------------------------------------------------------- who listens, and to what

@@ -17,7 +17,7 @@ from cmc_helpers.corpora import StoredFeatures
 Pieces: TypeAlias = Sequence[np.ndarray | StoredFeatures]
 
 _BURNED = 400  # blocks: after so many, where `without_a_network` began no longer matters
-_PIECES = 64  # from which it learns its linear prediction, and borrows: more change nothing
+_PIECES = 64  # from which it learns its linear prediction, and borrows
 
 
 def excerpts(

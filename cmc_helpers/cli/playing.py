@@ -140,9 +140,9 @@ def evaluate_command(
     music. RUN is a folder made by cmc train, or the name of a run that ships (see cmc runs); DATA a
     corpus made by cmc corpus, or a single recording.
 
-    Every number stands beside that of real music. A judge learns to detect what the run made: in
-    how many of 100 windows it is right, an interval (95 %, from the clips), and what it says of
-    real music beside other real music, where 0.5 is chance.
+    Every number stands beside that of real music. A judge learns to detect what the run made: how
+    often it is right, where 0.5 is chance; an interval (95 %, from the clips); and what it says of
+    real music beside other real music.
     """
     folder = runs.find(run)
     if output is None and folder.resolve() not in [x.resolve() for x in runs.shipped().values()]:

@@ -149,7 +149,7 @@ def row(real, material, name, size):
 def nulls(pool, count):
     """{judge: [mean, deviation]} of real music against other real music."""
     return {
-        judge: [round(x, 3) for x in judges.null_of_views(views, judge, count)[:2]]
+        judge: [round(x, 3) for x in judges.null(views, judge, count)[:2]]
         for judge, views in pool.items()
     }
 
