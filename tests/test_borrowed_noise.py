@@ -57,7 +57,8 @@ def test_the_first_notebook_counts_the_notes_as_they_were_measured():
         measured[music]["onsets"] for music in ("with_gaussian_noise", "generated", "real")
     )
     sentence = (
-        f"{gaussian} notes begin in a second; with the borrowed noise {borrowed}, in Bach {real}."
+        f"{gaussian:.1f} notes begin in a second; with the borrowed noise {borrowed:.1f}, "
+        f"in Bach {real:.1f}."
     )
     assert sentence in words(NOTEBOOKS / "00_start_here.ipynb")
 

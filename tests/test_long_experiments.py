@@ -10,7 +10,7 @@ import sys
 import pytest
 from notebook_rules import ROOT
 
-from cmc_helpers import notebook, runs
+from cmc_helpers import notebook
 from cmc_helpers.files import FileError
 
 FOLDER = ROOT / "tools" / "experiments"
@@ -80,22 +80,3 @@ def test_a_notebook_finds_it_by_its_name(path):
 def test_a_result_that_is_not_there_is_a_sentence():
     with pytest.raises(FileError, match="no_such_thing.json does not exist"):
         notebook.results("no_such_thing")
-
-
-def test_the_run_of_three_parts_is_what_its_recipe_trains_and_its_page_what_was_measured():
-    """Until it ships: see its README."""
-    import make_runs
-
-    folder = FOLDER / "bach_in_three_parts"
-    run, found = runs.load(folder), read(folder / runs.EVALUATION)
-    shipped = runs.read_settings(runs.find("bach"))
-    assert run.settings["network"] == shipped["network"]
-    assert run.settings["training"] == shipped["training"]
-    assert run.sampling == make_runs.RUNS["bach"].sampling
-    data = run.settings["data"]
-    assert (data["train_pieces"], data["validation_pieces"]) == (272, 42)
-    page = (folder / "README.md").read_text("utf-8")
-    for name, judged in found["generated"]["judged"].items():
-        said = "{accuracy:.2f} ({low:.2f} to {high:.2f})".format(**judged)
-        null = "{mean:.2f} ± {deviation:.2f}".format(**found["null"][name])
-        assert f"| {name} | {said} | {null} |" in page

@@ -450,7 +450,10 @@ def test_the_closing_page_quotes_what_was_measured():
         one = results["temperatures"][T]
         assert f"| its own pieces, T = {T} | {one['nats_per_token']:.2f} |" in page
     assert f"never met | {results['nats_per_token']['network']:.2f} |" in page
-    assert f"{100 * results['less_surprising_than_bach']['0.7']:.0f} of 100 of its pieces" in page
+    assert (
+        f"{100 * results['less_surprising_than_bach']['0.7']['share']:.0f} of 100 of its pieces"
+        in page
+    )
     copied = results["temperatures"]["0.7"]["copied"], results["copied_by_bach"]
     assert f"{100 * copied[0]:.0f} in 100 of its stretches" in page
     assert f"{100 * copied[1]:.0f} in 100 do" in page

@@ -12,12 +12,14 @@ updates each time, and only one thing differs at once; each of them from two see
   and with noise on the inputs.
 - memory: how near the music of some of them, and of the run bach, comes to what they learned.
 
-What is done stays in --work, so the same command goes on where it was stopped. Results:
+What is done stays in --work, so the same command goes on where it was stopped. --bach measures the
+memory of the run bach alone, after it has been trained anew; its rows say when. Results:
 tools/experiments/beyond_the_paper.json. --small does the same within a minute to four short pieces,
 and means nothing.
 """
 
 import argparse
+import json
 import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -35,6 +37,7 @@ from cmc_helpers import (
     analysis,
     corpora,
     generation,
+    mixtures,
     networks,
     runs,
     scores,
@@ -47,6 +50,7 @@ from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import replacing
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.provenance import Stages, provenance, write
+from cmc_helpers.sampling import Sampling
 from cmc_helpers.scores import bach, performing, soundfonts
 from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
@@ -95,11 +99,17 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", help="a folder made by cmc corpus --bach")
     parser.add_argument("--work", default="runs/beyond_the_paper", help="what is done so far")
+    parser.add_argument("--bach", action="store_true", help="only the memory of the run bach")
     parser.add_argument("--small", action="store_true", help="a minute instead of hours")
     parser.add_argument("--output", default=Path(__file__).with_suffix(".json"), type=Path)
     given = parser.parse_args(arguments)
     if not (given.small or given.corpus):
         parser.error("give --corpus, or --small")
+    if given.bach:
+        found = json.loads(given.output.read_text("utf-8"))
+        found["memory"] |= memory_of_bach(whole_corpus(given.corpus)[0], FULL)
+        write(given.output, found)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary if given.small else given.work)
         work.mkdir(parents=True, exist_ok=True)
@@ -486,23 +496,40 @@ def memory(material, work, overfitted, whole):
     corpus, size = material.open()[0], material.size
     folder = work / "networks" / overfitted.name
     little, all_of_it = learned(corpus, overfitted.minutes), learned(corpus, 1e9)
-    bach_s = runs.load(runs.find("bach"))
-    frames = corpus.config.frames(size.seconds)
-    own, with_bells = (
-        [
-            generation.generate(bach_s, frames, seed=s, noise=noise).vectors[0]
-            for s in range(size.clips)
-        ]
-        for noise in ("residuals", "gaussian")
-    )
     made = {
         "one minute, at its best": (free(runs.load(folder / "best"), corpus, size), little),
         "one minute, over-fitted": (free(runs.load(folder), corpus, size), little),
         "all": (free(runs.load(work / "networks" / whole.name), corpus, size), all_of_it),
-        "bach": (own, all_of_it),
-        "bach, Gaussian noise": (with_bells, all_of_it),
     }
-    return {name: distances(list(clips), known, corpus) for name, (clips, known) in made.items()}
+    rows = {name: distances(list(clips), known, corpus) for name, (clips, known) in made.items()}
+    return rows | memory_of_bach(corpus, size)
+
+
+def memory_of_bach(corpus, size):
+    """The same of the run bach, with the noise that it borrows and with a bell's; and the distance
+    that it would have if it recited: it hears what it learned from, and says only what comes next.
+    """
+    run, frames = runs.load(runs.find("bach")), corpus.config.frames(size.seconds)
+    made = {
+        name: [
+            generation.generate(run, frames, seed=seed, noise=noise).vectors[0]
+            for seed in range(size.clips)
+        ]
+        for name, noise in (("bach", "residuals"), ("bach, Gaussian noise", "gaussian"))
+    }
+    music = evaluation.excerpts(corpus, "train", size.seconds, size.clips)
+    made["bach, if it recited"] = [recited(run, clip, seed) for seed, clip in enumerate(music)]
+    date = provenance(COMMAND)["date"]
+    known = learned(corpus, 1e9)
+    return {name: distances(clips, known, corpus) | {"date": date} for name, clips in made.items()}
+
+
+def recited(run, features, seed):
+    """Each step of `features` (T, m) as the run would have it, after all true ones before it."""
+    foreseen = generation.foresee(run, features)
+    vectors, _ = mixtures.draw(foreseen.mixture, Sampling("sample", pi_temperature=0.95), seed)
+    made = run.normaliser.invert(vectors[:-1] * foreseen.scales[:-1])
+    return made.reshape(-1, run.network.features)
 
 
 def distances(clips, known, corpus):

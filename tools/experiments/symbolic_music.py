@@ -1,13 +1,16 @@
 """The paper's other road (section 5.3), measured: an LSTM over notes, beside the runs of sound.
 
     python tools/experiments/symbolic_music.py --corpus CORPUS     train, measure, write everything
+    …                                          --corpus CORPUS --measure   measure what ships anew
     python tools/experiments/symbolic_music.py --small --output F  the same in miniature, in seconds
 
-CORPUS comes from `cmc corpus --bach -o CORPUS`: the network of notes learns from the same pieces as
-the run `bach`, and what it writes is played on the same piano by the same hand, and judged against
-the same held-out music. What is done stays in --work, so the same command goes on where it was
-stopped. The weights, with a model card, go to data_samples/symbolic, the measures to
-symbolic_music.json. The weights' last digits differ from processor to processor.
+CORPUS comes from `cmc corpus --bach -o CORPUS`. The network of notes learns from the chorales that
+data_samples/chorales.npz does not hold out; what it writes is played on the same piano by the same
+hand as the corpus, and judged beside recordings of those that are held out. `replayed` are the
+notes of real pieces, laid on the same grid and played so; `real`, the same pieces as recorded. What
+is done stays in --work, so the same command goes on where it was stopped. The weights, with a model
+card, go to data_samples/symbolic, the measures to symbolic_music.json. The weights' last digits
+differ from processor to processor.
 """
 
 import argparse
@@ -37,7 +40,7 @@ from cmc_helpers import (  # noqa: E402
     networks,
     runs,
 )
-from cmc_helpers.analysis import evaluation  # noqa: E402
+from cmc_helpers.analysis import evaluation, yardsticks  # noqa: E402
 from cmc_helpers.features import extract_features  # noqa: E402
 from cmc_helpers.files import replacing  # noqa: E402
 from cmc_helpers.provenance import Stages, provenance, write  # noqa: E402
@@ -46,10 +49,10 @@ from cmc_helpers.terminal import quiet_tensorflow, terminal_progress  # noqa: E4
 
 COMMAND = "python tools/experiments/symbolic_music.py --corpus CORPUS"
 LARGE = dict(layers=1, units=384, embedding=32, epochs=24, batch=16, steps=64, semitones=5)
-LARGE |= dict(clips=evaluation.CLIPS, seconds=evaluation.SECONDS, timed=30)
+LARGE |= dict(clips=160, real=80, seconds=evaluation.SECONDS, timed=30)
 LARGE |= dict(temperatures=(0.7, 0.85, 1.0), judged=evaluation.JUDGED)
 SMALL = dict(layers=1, units=8, embedding=4, epochs=20, batch=4, steps=16, semitones=1)
-SMALL |= dict(clips=2, seconds=SMALL_JUDGED + 1, timed=0.2, temperatures=(0.5,))
+SMALL |= dict(clips=2, real=2, seconds=SMALL_JUDGED + 1, timed=2, temperatures=(0.5,))
 SMALL |= dict(judged=SMALL_JUDGED)
 STRETCH = 32  # tokens, about two seconds
 
@@ -58,6 +61,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", help="a folder made by cmc corpus --bach")
     parser.add_argument("--small", action="store_true", help="a few pieces, a tiny network")
+    parser.add_argument("--measure", action="store_true", help="it is trained already")
     parser.add_argument("--work", help="where a training that was stopped lies")
     parser.add_argument("--output", default=FOLDER / "symbolic_music.json", type=Path)
     given = parser.parse_args(arguments)
@@ -68,6 +72,10 @@ def main(arguments=None):
         work.mkdir(parents=True, exist_ok=True)
         settings = SMALL if given.small else LARGE
         corpus, instrument = small_corpus(work) if given.small else whole_corpus(given.corpus)
+        if given.measure:
+            told = json.loads(given.output.read_text("utf-8"))["training"]
+            write(work / "training.json", told)
+            (work / "weights.npz").write_bytes((SAMPLES / "symbolic" / "weights.npz").read_bytes())
         results = measure(settings, corpus, instrument, work)
         if not given.small:
             ship(work / "weights.npz", results)
@@ -77,17 +85,20 @@ def main(arguments=None):
 def measure(settings, corpus, instrument, work):
     """Everything, in stages whose results stay in the folder `work`."""
     done = Stages(work / "stages.json")
-    texts = dict(item for part in symbolic.load_chorales() for item in part.items())
+    recorded = {piece.name: piece.features for piece in corpus.pieces}
     split = {
-        name: {p.name: texts[p.name] for p in corpus.pieces if p.split == name}
-        for name in ("train", "validation")
+        part: {name: text for name, text in texts.items() if name in recorded}
+        for part, texts in zip(("train", "validation"), symbolic.load_chorales(), strict=True)
     }
-    seconds = sum(map(len, corpus.split("validation"))) / CONFIG.frames_per_second
+    seconds = sum(len(recorded[name]) for name in split["validation"]) / CONFIG.frames_per_second
     training = train(settings, split, work)
     network = symbolic.load(work / "weights.npz")
-    known = stretches(split["train"].values())
-    real = evaluation.excerpts(corpus, corpus.unheard, settings["judged"], settings["clips"])
-    other = evaluation.excerpts(corpus, "train", settings["judged"], settings["clips"])
+    known, rng = stretches(split["train"].values()), np.random.default_rng(0)
+    frames = CONFIG.frames(settings["judged"])
+    held_out = [recorded[name] for name in split["validation"]]
+    real = yardsticks.excerpts(held_out, frames, rng, settings["real"])
+    long_enough = [name for name in split["train"] if len(recorded[name]) >= frames]
+    others = [str(name) for name in rng.permutation(long_enough)[: settings["real"]]]
 
     def write_all(temperature):
         steps, seeds = sixteenths(settings["seconds"]), range(settings["clips"])
@@ -95,7 +106,12 @@ def measure(settings, corpus, instrument, work):
 
     def generated(temperature):
         written = write_all(temperature)
-        found = judged([played(text, f"seed {n}", instrument) for n, text in enumerate(written)])
+        found = judged(
+            [
+                played(text, f"seed {n}", instrument, settings["seconds"])
+                for n, text in enumerate(written)
+            ]
+        )
         own = {"nats_per_token": nats(network, dict(enumerate(written)))}
         return found | own | {"copied": copied(written, known)}
 
@@ -110,10 +126,13 @@ def measure(settings, corpus, instrument, work):
         return evaluation.to_dict(evaluation.measure(clips, real, CONFIG))
 
     def replayed():
-        longest = sorted(split["train"], key=lambda name: len(split["train"][name]))
-        names = longest[-settings["clips"] :]
-        clips = [played(middle(split["train"][name]), name, instrument) for name in names]
-        return judged([clip[CONFIG.frames(2) : CONFIG.frames(22)] for clip in clips])
+        seconds = settings["judged"] + 2
+        clips = [played(middle(split["train"][n]), n, instrument, seconds) for n in others]
+        return judged([clip[-frames:] for clip in clips])
+
+    def as_recorded():
+        pieces = [recorded[name] for name in others]
+        return judged(yardsticks.excerpts(pieces, frames, np.random.default_rng(1)))
 
     measured = {
         "nats_per_token": done("nats_per_token", lambda: likelihoods(network, split)),
@@ -124,7 +143,8 @@ def measure(settings, corpus, instrument, work):
         },
         "less_surprising_than_bach": done("less_surprising_than_bach", told_by_surprise),
         "replayed": done("replayed", replayed),
-        "real": done("real", lambda: judged(other)),
+        "real": done("real", as_recorded),
+        "null": done("null", lambda: evaluation.to_dict(evaluation.nulls(corpus, len(real)))),
         "copied_by_bach": copied(split["validation"].values(), known),
         "times_real_time": done(
             "times_real_time", lambda: speeds(network, instrument, settings["timed"])
@@ -208,10 +228,13 @@ def likelihoods(network, split):
     )
 
 
-def played(text, name, instrument):
-    """The features of a text of tokens, played as `cmc corpus --bach` plays."""
+def played(text, name, instrument, seconds):
+    """The features of so many seconds of a text of tokens, played as `cmc corpus --bach` plays;
+    where it has ended, of silence."""
     notes = performing.perform(symbolic.as_score(symbolic.decode(text), name))
-    return extract_features(instrument.play(notes, CONFIG.sample_rate), CONFIG)
+    waveform = instrument.play(notes, CONFIG.sample_rate)
+    waveform = np.pad(waveform, (0, max(0, round(seconds * CONFIG.sample_rate) - len(waveform))))
+    return extract_features(waveform, CONFIG)[: CONFIG.frames(seconds)]
 
 
 def middle(text):
@@ -251,8 +274,13 @@ def copied(texts, known):
 
 
 def more_often(ours, theirs):
-    """How often one of ours is below one of theirs: 0.5 if nobody can tell them by this number."""
-    return round(float(np.mean(np.less.outer(ours, theirs))), 2)
+    """How often one of ours is below one of theirs, 0.5 if nobody can tell them by this number; and
+    a 95 % interval, from 2000 draws of ours and of theirs with replacement."""
+    below, rng = np.less.outer(ours, theirs), np.random.default_rng(0)
+    rows, columns = (rng.integers(n, size=(2000, n)) for n in below.shape)
+    draws = [below[np.ix_(*one)].mean() for one in zip(rows, columns, strict=True)]
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return rounded({"share": below.mean(), "low": low, "high": high})
 
 
 def speeds(network, instrument, seconds):
