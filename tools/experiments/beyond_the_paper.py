@@ -50,7 +50,6 @@ from cmc_helpers.features import extract_features, features_to_amplitudes
 from cmc_helpers.files import replacing
 from cmc_helpers.networks import NetworkConfig
 from cmc_helpers.provenance import Stages, provenance, write
-from cmc_helpers.sampling import Sampling
 from cmc_helpers.scores import bach, performing, soundfonts
 from cmc_helpers.terminal import quiet_tensorflow, terminal_progress
 
@@ -527,7 +526,7 @@ def memory_of_bach(corpus, size):
 def recited(run, features, seed):
     """Each step of `features` (T, m) as the run would have it, after all true ones before it."""
     foreseen = generation.foresee(run, features)
-    vectors, _ = mixtures.draw(foreseen.mixture, Sampling("sample", pi_temperature=0.95), seed)
+    vectors, _ = mixtures.draw(foreseen.mixture, run.sampling.but(noise="gaussian"), seed)
     made = run.normaliser.invert(vectors[:-1] * foreseen.scales[:-1])
     return made.reshape(-1, run.network.features)
 
